@@ -1,0 +1,1 @@
+"""gpurig: GPU hosts for one ML developer, from one configuration file."""

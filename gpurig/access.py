@@ -1,0 +1,106 @@
+"""How SSH on the laptop reaches hosts: the include file and pinned host keys, written from the records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpurig import keys
+from gpurig.host import Endpoint, Host
+from gpurig.stack import Stack, private_dir, write_private
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+
+SOCKET_ROOM = 50
+"""Bytes of a Unix socket's path (108 at most) that the folder may take; ssh needs the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One `Host` block of the SSH configuration."""
+
+    alias: str
+    label: str
+    endpoint: Endpoint
+    identity: str
+    control: str
+
+
+def config_file(stack: Stack) -> Path:
+    """The stack's SSH configuration; `ssh -F` takes it, and the include file refers to it."""
+    return stack.dir / "ssh_config"
+
+
+def include_file(home: Path) -> Path:
+    """The one file that `~/.ssh/config` includes: all stacks of this user."""
+    return home / "ssh_config"
+
+
+def known_hosts_file(stack: Stack) -> Path:
+    """Pinned host keys, by label."""
+    return stack.dir / "known_hosts"
+
+
+def publish(stack: Stack, hosts: Iterable[Host]) -> None:
+    """Let SSH know of these hosts, and of no others of this stack."""
+    write(stack, hosts, stack.dir)
+    write_private(include_file(stack.home), f"# Written by gpurig.\nInclude {stack.home}/*/*/ssh_config\n")
+
+
+def write(stack: Stack, hosts: Iterable[Host], folder: Path) -> Path:
+    """Write an SSH configuration for these hosts, with their pinned keys beside it. Returns its path."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    entries = [entry for host in hosts for entry in _entries(stack, host)]
+    known = "".join(f"{entry.label} {entry.endpoint.host_key}\n" for entry in entries)
+    write_private(folder / "known_hosts", known)
+    environment = Environment(  # noqa: S701 (an SSH configuration is not HTML)
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    text = environment.get_template("ssh_config.j2").render(
+        stack=stack.name, entries=entries, known_hosts=folder / "known_hosts"
+    )
+    write_private(folder / "ssh_config", text)
+    return folder / "ssh_config"
+
+
+def ssh(stack: Stack, alias: str, *options: str) -> list[str]:
+    """The beginning of an ssh command line to a recorded host: append the remote command."""
+    return ["ssh", "-F", str(config_file(stack)), "-o", "BatchMode=yes", *options, alias]
+
+
+def hang_up(stack: Stack, alias: str) -> None:
+    """Close the shared connection to a host, if there is one."""
+    if config_file(stack).exists():
+        subprocess.run(ssh(stack, alias, "-O", "exit"), capture_output=True, check=False)
+
+
+def _entries(stack: Stack, host: Host) -> list[Entry]:
+    own = keys.login_key(stack.home)
+    return [
+        Entry(
+            alias=name,
+            label=host.label if name == host.name else f"{host.label}.{name}",
+            endpoint=endpoint,
+            identity=str(Path(endpoint.identity).expanduser()) if endpoint.identity else str(own),
+            control=str(_control_dir(stack) / hashlib.sha256(f"{host.label}/{name}".encode()).hexdigest()[:16]),
+        )
+        for name, endpoint, _ in host.machines()
+    ]
+
+
+def _control_dir(stack: Stack) -> Path:
+    """Where shared connections have their sockets: with our files, or in a short place where that path is too long."""
+    preferred = stack.home / "cm"
+    if len(str(preferred)) <= SOCKET_ROOM:
+        return private_dir(preferred)
+    short = Path(tempfile.gettempdir()) / f"gpurig-{os.getuid()}"
+    private_dir(short)
+    if short.stat().st_uid != os.getuid() or short.stat().st_mode & 0o077:
+        return private_dir(preferred)
+    return short

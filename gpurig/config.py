@@ -1,0 +1,225 @@
+"""`Pulumi.<stack>.yaml` read into typed, frozen objects; every mistake is reported at once.
+
+Both engines come through `parse`: the embedded one with the file's text, the Pulumi program with what the engine
+decrypted.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import textwrap
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Union
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+
+from gpurig import catalogue, providers
+from gpurig.errors import ConfigError
+from gpurig.spec import HostSpec
+from gpurig.stack import Stack
+
+NAMESPACE = "gpurig"
+
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+
+
+class StackConfig(BaseModel):
+    """What a stack's file says under `gpurig:`.
+
+    secrets: environment variable name → value, as providers' keys are called by their vendors; the environment wins.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: dict[HostName, HostSpec] = Field(default_factory=dict)
+    secrets: dict[SecretName, str] = Field(default_factory=dict, repr=False)
+
+
+def load(stack: Stack) -> StackConfig:
+    """Read the stack's file for the embedded engine. Raises ConfigError that lists every mistake."""
+    return parse(read(stack.file), stack.file.name)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The keys of the file's `gpurig:` namespace, without it. Raises ConfigError for what is not such a file."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file}: not there. Copy Pulumi.example.yaml to it, or give another --stack.") from error
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file.name}: not valid YAML: {_where(error)}") from error
+    config = (document or {}).get("config") if isinstance(document or {}, dict) else None
+    if config is None or not isinstance(config, dict):
+        raise ConfigError(f"{file.name}: key `config`: missing; write `config:` with `gpurig:hosts:` under it.")
+    prefix = f"{NAMESPACE}:"
+    return {key.removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
+
+
+def parse(raw: Mapping[str, Any], source: str) -> StackConfig:
+    """Check the namespace's keys. `source` is the file's name, for messages."""
+    values, mistakes = _secrets(dict(raw), source)
+    try:
+        config: StackConfig = model().model_validate(values)
+    except ValidationError as error:
+        mistakes += [_explain(problem, source) for problem in error.errors(include_url=False)]
+    else:
+        mistakes += _cross_checks(config, source)
+        if not mistakes:
+            return config
+    raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+@functools.cache
+def model() -> type[StackConfig]:
+    """StackConfig with the host classes of every registered provider."""
+    classes = tuple(_named(providers.spec_class(name)) for name in sorted(providers.REGISTRY))
+    host = Annotated[Union[classes], Field(discriminator="provider")]  # noqa: UP007 (built at run time)
+    return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))
+
+
+def _named(spec: type[HostSpec]) -> type[HostSpec]:
+    """A provider's host class whose environments and services are checked against those that exist."""
+    environment = Annotated[str, _one_of("environment", catalogue.environments())]
+    service = Annotated[str, _one_of("service", catalogue.services())]
+    return create_model(
+        spec.__name__,
+        __base__=spec,
+        __module__=spec.__module__,
+        __doc__=spec.__doc__,
+        environments=(tuple[environment, ...], spec.model_fields["environments"]),
+        services=(tuple[service, ...], spec.model_fields["services"]),
+    )
+
+
+def _one_of(kind: str, names: tuple[str, ...]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"no such {kind}{_did_you_mean(value, names)}; there are: {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _secrets(values: dict[str, Any], source: str) -> tuple[dict[str, Any], list[str]]:
+    """Replace encrypted values by those of the environment; note the ones that cannot be read."""
+    mistakes = []
+    secrets = values.get("secrets")
+    if isinstance(secrets, Mapping):
+        values["secrets"] = found = {}
+        for name, value in secrets.items():
+            if name in os.environ:
+                found[name] = os.environ[name]
+            elif _encrypted(value):
+                mistakes.append(
+                    f"{source}: {NAMESPACE}:secrets.{name}: Pulumi encrypted it, so the embedded engine cannot read it; "
+                    f"set the environment variable {name}, or install Pulumi's CLI (`make setup`)."
+                )
+            else:
+                found[name] = value
+    for path, value in _leaves({key: value for key, value in values.items() if key != "secrets"}, ()):
+        if _encrypted(value):
+            mistakes.append(
+                f"{source}: {NAMESPACE}:{'.'.join(path)}: encrypted values are read only under {NAMESPACE}:secrets; "
+                "move it there, by the name of its environment variable."
+            )
+    return values, mistakes
+
+
+def _cross_checks(config: StackConfig, source: str) -> list[str]:
+    """What no single host's entry can tell."""
+    mistakes = []
+    ports: dict[int, str] = {}
+    for name, spec in config.hosts.items():
+        port = getattr(spec, "port", None) if spec.provider == "container" else None
+        if port in ports:
+            mistakes.append(
+                f"{source}: {NAMESPACE}:hosts.{name}.port: {port} is already {ports[port]}'s; write another."
+            )
+        elif port:
+            ports[port] = name
+        known = catalogue.role_variables()
+        for variable in spec.variables:
+            role = next((role for role in known if variable.startswith(f"{role}_")), None)
+            if role and variable not in known[role]:
+                mistakes.append(
+                    f"{source}: {NAMESPACE}:hosts.{name}.variables.{variable}: role {role} has no such variable"
+                    f"{_did_you_mean(variable, known[role])}; see roles/{role}/README.md."
+                )
+    return mistakes
+
+
+def _explain(problem: Any, source: str) -> str:
+    """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
+    location = [str(part) for part in problem["loc"]]
+    if location[0] == "hosts" and location[2:3] and location[2] in providers.REGISTRY:
+        provider = location.pop(2)
+        allowed = list(providers.spec_class(provider).model_fields)
+    else:
+        allowed = list(StackConfig.model_fields)
+    key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
+    found = _shown(problem["input"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return (
+                f"{key}: unknown key{_did_you_mean(location[-1], allowed)}; allowed here: {', '.join(sorted(allowed))}."
+            )
+        case "missing":
+            return f"{key}: missing; write it."
+        case "union_tag_not_found":
+            return f"{key}.provider: missing; write one of: {', '.join(sorted(providers.REGISTRY))}."
+        case "union_tag_invalid":
+            names = sorted(providers.REGISTRY)
+            wrong = problem["ctx"]["tag"]
+            return f"{key}.provider: {wrong!r} is not known{_did_you_mean(wrong, names)}; allowed: {', '.join(names)}."
+        case "string_pattern_mismatch" if location[-1] == "[key]":
+            rule = "lower-case letters, digits and `-`" if location[0] == "hosts" else "an environment variable's name"
+            return f"{source}: {NAMESPACE}:{location[0]}.{location[1]}: not a good name; use {rule}."
+        case "value_error":
+            return f"{key}: found {found}: {problem['ctx']['error']}."
+    return f"{key}: found {found}: {problem['msg'][0].lower()}{problem['msg'][1:]}."
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _shown(value: Any) -> str:
+    return textwrap.shorten(repr(value), width=60, placeholder=" …")
+
+
+def _encrypted(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"secure"}
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping) and not _encrypted(value):
+        return [leaf for key, item in value.items() for leaf in _leaves(item, (*path, str(key)))]
+    if isinstance(value, list):
+        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, (*path, str(index)))]
+    return [(path, value)]
+
+
+def _where(error: yaml.YAMLError) -> str:
+    return re.sub(r'\s+in "<unicode string>",', ",", str(error)).replace("\n", " ")
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice, which YAML libraries silently let win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)  # type: ignore[no-untyped-call]  # PyYAML's stubs
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} is there twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)

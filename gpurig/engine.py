@@ -1,0 +1,134 @@
+"""The embedded engine: the same life cycle as Pulumi's program, for machines without Pulumi's CLI.
+
+It knows hosts only. Its state is the Host records that the life cycle writes for both engines, and the notes of
+interrupted runs beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from gpurig import lifecycle, records
+from gpurig.config import StackConfig
+from gpurig.errors import RigError
+from gpurig.host import Host
+from gpurig.providers import Report
+from gpurig.stack import Stack, locked, remember
+
+AT_ONCE = 16
+"""Hosts that are worked on side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about one host. keys: the configuration keys that differ."""
+
+    host: str
+    action: Literal["create", "update", "replace", "end", "same"]
+    provider: str
+    keys: tuple[str, ...] = ()
+
+
+def preview(stack: Stack, config: StackConfig) -> list[Step]:
+    """What `up` would do. Asks no provider and changes nothing."""
+    recorded = records.load(stack)
+    interrupted = records.intents(stack)
+    steps = [_step(name, spec.provider, spec.normalised(), recorded.get(name)) for name, spec in config.hosts.items()]
+    gone = {**{name: host.provider for name, host in recorded.items()}, **interrupted}
+    steps += [Step(name, "end", provider) for name, provider in gone.items() if name not in config.hosts]
+    return sorted(steps, key=lambda step: step.host)
+
+
+def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
+    """Bring every host to what the configuration says. Returns the steps; raises RigError listing the hosts that failed.
+
+    Before anything changes, every host that is to be ended or replaced must pass the destroy gate.
+    """
+    with _exclusive(stack):
+        remember(stack)
+        steps = preview(stack, config)
+        _pass_gate(stack, [step for step in steps if step.action in ("end", "replace")])
+        _side_by_side([_action(stack, config, step, report) for step in steps if step.action != "same"])
+        return steps
+
+
+def refresh(stack: Stack, *, report: Report) -> list[str]:
+    """Compare the records with what the providers list; forgets, and returns, the hosts that are gone."""
+    with _exclusive(stack):
+        gone = []
+        for name, host in records.load(stack).items():
+            if lifecycle.observe(stack, host) is None:
+                report(f"{name}: gone ({host.label}); `rig up` makes it again")
+                records.remove(stack, name)
+                gone.append(name)
+        return gone
+
+
+def down(stack: Stack, names: Iterable[str] | None, *, report: Report) -> list[str]:
+    """End the named hosts, or all of the stack: recorded, interrupted, or only configured. Returns their names."""
+    with _exclusive(stack):
+        known = {name: host.provider for name, host in records.load(stack).items()} | records.intents(stack)
+        chosen = sorted(known if names is None else names)
+        unknown = [name for name in chosen if name not in known]
+        if unknown:
+            raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(known) or 'none'}.")
+        _pass_gate(stack, [Step(name, "end", known[name]) for name in chosen])
+        _side_by_side([(name, _ender(stack, name, known[name], report)) for name in chosen])
+        return chosen
+
+
+def _step(name: str, provider: str, spec: dict[str, object], recorded: Host | None) -> Step:
+    if recorded is None:
+        return Step(name, "create", provider)
+    change = lifecycle.compare(recorded.spec, spec)
+    return Step(name, "same" if change.kind == "none" else change.kind, provider, change.keys)
+
+
+def _action(stack: Stack, config: StackConfig, step: Step, report: Report) -> tuple[str, Callable[[], object]]:
+    if step.action == "end":
+        return step.host, _ender(stack, step.host, step.provider, report)
+    spec = config.hosts[step.host]
+    return step.host, lambda: lifecycle.ensure(stack, step.host, spec, report=report)
+
+
+def _ender(stack: Stack, name: str, provider: str, report: Report) -> Callable[[], object]:
+    return lambda: lifecycle.end(stack, name, provider, report=report)
+
+
+def _pass_gate(stack: Stack, steps: list[Step]) -> None:
+    problems = []
+    for step in steps:
+        try:
+            lifecycle.may_end(stack, step.host, step.provider)
+        except RigError as error:
+            problems.append(str(error))
+    if problems:
+        raise RigError("\n".join(problems))
+
+
+def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:
+    """Run actions at once; one that fails does not stop the others. Raises RigError with every failure."""
+    if not actions:
+        return
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(actions))) as pool:
+        running = {name: pool.submit(action) for name, action in actions}
+    failed = []
+    for name, future in running.items():
+        error = future.exception()
+        if isinstance(error, RigError):
+            failed.append(str(error) if name in str(error) else f"{name}: {error}")
+        elif error:
+            raise error
+    if failed:
+        raise RigError("\n".join(failed))
+
+
+@contextmanager
+def _exclusive(stack: Stack) -> Iterator[None]:
+    busy = f"Another `rig` is working on stack {stack.name}; wait for it, then run this again"
+    with locked(stack.dir / "locks" / "engine", wait=False, busy=busy):
+        yield

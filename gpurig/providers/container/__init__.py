@@ -1,0 +1,1 @@
+"""Local Podman containers that behave like small machines; the default, since they need no account."""

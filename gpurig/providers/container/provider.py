@@ -1,0 +1,191 @@
+"""From a container's spec to a running machine and its endpoint."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from gpurig import keys
+from gpurig.errors import ConfigError, RigError
+from gpurig.host import Capabilities, Endpoint
+from gpurig.providers import Machine, Order, Owner
+from gpurig.providers.container.client import File, Podman, PodmanError
+from gpurig.providers.container.spec import Spec
+from gpurig.stack import Stack, home, locked
+
+ROOT = Path(__file__).resolve().parents[3]
+ADDRESS = "127.0.0.1"
+DEV_UID = 1000
+
+
+class Provider:
+    """Podman containers on this machine."""
+
+    destroys = True
+
+    def __init__(self) -> None:
+        self._podman = Podman(home() / "containers.conf")
+
+    def machines(self, stack: Stack, owner: Owner) -> list[Machine]:
+        return [
+            Machine(
+                id=found["Id"],
+                owner=owner,
+                generation=int(found["Labels"]["gpurig.generation"]),
+                fingerprint=found["Labels"]["gpurig.fingerprint"],
+                running=found["State"] == "running",
+            )
+            for found in self._podman.containers(_labels(owner))
+        ]
+
+    def create(self, order: Order) -> None:
+        spec: Spec = order.spec
+        image = spec.image or _image()
+        # One at a time: between choosing a port and podman's knowing of it, nobody else may choose.
+        with locked(order.stack.home / "locks" / "container-port", wait=True, busy=""):
+            arguments = [f"--name={order.label}", f"--hostname={order.owner.host}", "--pull=never"]
+            arguments += [f"--publish={ADDRESS}:{self._port(order)}:22"]
+            labels = {**_labels(order.owner), "gpurig.generation": str(order.generation)}
+            labels["gpurig.fingerprint"] = spec.fingerprint()
+            arguments += [f"--label={key}={value}" for key, value in labels.items()]
+            if spec.init == "systemd":
+                command = ["--systemd=always", image, "/sbin/init"]
+            else:
+                command = ["--systemd=false", image, "/usr/local/sbin/gpurig-start"]
+            try:
+                self._podman.run("create", *arguments, *_limits(spec), *command)
+            except PodmanError as error:
+                if "already in use" not in error.stderr:  # a podman that outlived its killed parent was faster
+                    raise
+
+    def prepare(self, machine: Machine, order: Order) -> Endpoint:
+        spec: Spec = order.spec
+        details = self._podman.inspect(machine.id)
+        if not machine.running:
+            self._podman.put(machine.id, _files(order, spec))
+            self._start(machine, order)
+        self._apply_limits(details, spec)
+        port = int(details["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"])
+        return Endpoint(
+            address=ADDRESS,
+            port=port,
+            user="dev" if spec.init == "systemd" else "root",
+            host_key=keys.public_half(order.host_key),
+        )
+
+    def end(self, stack: Stack, machine: Machine) -> None:
+        try:
+            self._podman.run("rm", "--force", "--volumes", "--time=5", machine.id)
+        except PodmanError as error:
+            if "no such container" not in error.stderr.lower() and "no container with" not in error.stderr.lower():
+                raise
+
+    def capabilities(self, spec: Spec) -> Capabilities:
+        return Capabilities(
+            init=spec.init,
+            kernel="shared",
+            privilege="sudo" if spec.init == "systemd" else "root",
+            can_stop=True,
+        )
+
+    def variables(self, spec: Spec) -> dict[str, Any]:
+        return {"gpurig_ca_bundle": spec.ca_bundle} if spec.ca_bundle else {}
+
+    def _start(self, machine: Machine, order: Order) -> None:
+        try:
+            self._podman.run("start", machine.id)
+        except PodmanError as error:
+            if "address already in use" in error.stderr and order.spec.port is None:
+                self.end(order.stack, machine)  # it never ran, so nothing is lost
+                raise RigError(
+                    f"{order.owner.host}: its port was taken meanwhile; run this again for another."
+                ) from error
+            if "address already in use" in error.stderr:
+                raise _port_taken(order) from error
+            raise
+
+    def _apply_limits(self, details: dict[str, Any], spec: Spec) -> None:
+        limits = details["HostConfig"]
+        wanted = (int((spec.memory or 0) * 10**9), round((spec.cpus or 0) * 10**9))
+        if wanted != (limits["Memory"], limits["NanoCpus"]):
+            self._podman.run("update", *_limits(spec, unlimited=True), details["Id"])
+
+    def _port(self, order: Order) -> int:
+        """The port that the spec names, else the predecessor's if it is free, else a free one."""
+        if order.spec.port:
+            if not _free(order.spec.port):
+                raise _port_taken(order)
+            return int(order.spec.port)
+        taken = {
+            binding["host_port"]
+            for found in self._podman.containers({"gpurig.project": order.owner.project})
+            for binding in found.get("Ports") or []
+        }
+        if order.last and order.last.address == ADDRESS and order.last.port not in taken and _free(order.last.port):
+            return order.last.port
+        while True:
+            with socket.create_server((ADDRESS, 0)) as probe:
+                port: int = probe.getsockname()[1]
+            if port not in taken:
+                return port
+
+
+def _labels(owner: Owner) -> dict[str, str]:
+    return {"gpurig.project": owner.project, "gpurig.stack": owner.stack, "gpurig.host": owner.host}
+
+
+def _limits(spec: Spec, *, unlimited: bool = False) -> list[str]:
+    """Podman's options for the limits; `unlimited` also lifts limits that the spec no longer names."""
+    found = []
+    if spec.memory or unlimited:
+        size = int((spec.memory or 0) * 10**9)
+        found += [f"--memory={size}b" if size else "--memory=-1"]
+    if spec.cpus or unlimited:
+        found += [f"--cpus={spec.cpus or 0}"]
+    return found
+
+
+def _files(order: Order, spec: Spec) -> list[File]:
+    """What must be in the machine before it first starts, so that its first connection is already checked."""
+    private = order.host_key.read_text(encoding="utf-8")
+    public = order.host_key.with_name(order.host_key.name + ".pub").read_text(encoding="utf-8")
+    files = [
+        File("/etc/ssh/ssh_host_ed25519_key", private, 0o600),
+        File("/etc/ssh/ssh_host_ed25519_key.pub", public, 0o644),
+    ]
+    if spec.init == "systemd":
+        files += [File("/home/dev/.ssh/authorized_keys", order.public_key + "\n", 0o600, DEV_UID)]
+    else:
+        script = (ROOT / "templates" / "start-without-init.sh").read_text(encoding="utf-8")
+        files += [
+            File("/root/.ssh/authorized_keys", order.public_key + "\n", 0o600),
+            File("/usr/local/sbin/gpurig-start", script, 0o755),
+        ]
+    return files
+
+
+def _image() -> str:
+    """The tag of our host image, built if it is not there."""
+    try:
+        done = subprocess.run([ROOT / "scripts" / "host-image.sh"], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        last = "\n".join(error.stderr.strip().splitlines()[-5:])
+        raise RigError(f"The host image could not be built: {last}\nRun `make setup` to try again.") from error
+    return done.stdout.strip().splitlines()[-1]
+
+
+def _free(port: int) -> bool:
+    try:
+        socket.create_server((ADDRESS, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _port_taken(order: Order) -> ConfigError:
+    return ConfigError(
+        f"{order.stack.file.name}: gpurig:hosts.{order.owner.host}.port: {order.spec.port} is in use on {ADDRESS}; "
+        "write another port, or remove the key and a free one is chosen."
+    )

@@ -1,0 +1,1 @@
+"""Machines that already exist: registered, checked, never created and never destroyed."""

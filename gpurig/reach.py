@@ -1,0 +1,116 @@
+"""Whether a host lets us in, and if not, why, in words that say what to do."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gpurig import access, keys, records
+from gpurig.errors import RigError
+from gpurig.host import Endpoint, Host
+from gpurig.stack import Stack
+
+PRIVILEGE = {"root": "true", "sudo": "sudo -n true"}
+"""What must work on a host, by its privilege capability."""
+
+
+class UnreachableError(RigError):
+    """SSH does not let us in. `lasting` is true where waiting cannot help."""
+
+    def __init__(self, message: str, *, lasting: bool) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], None]) -> None:
+    """Return once a command runs on every machine of the host. Raises UnreachableError after `seconds` of wall time.
+
+    The host need not be recorded yet.
+    """
+    deadline = time.monotonic() + seconds
+    others = [other for name, other in records.load(stack).items() if name != host.name]
+    config = access.write(stack, [*others, host], stack.dir / "probe" / host.name)
+    for name, endpoint, _ in host.machines():
+        told = ""
+        while True:
+            try:
+                check(stack, host, name, config)
+                break
+            except UnreachableError as error:
+                if error.lasting or time.monotonic() > deadline:
+                    raise
+                if str(error) != told:
+                    told = str(error)
+                    report(f"{name}: waiting for SSH at {endpoint.address}:{endpoint.port}")
+                time.sleep(0.3)
+
+
+def check(stack: Stack, host: Host, name: str, config: Path) -> None:
+    """One try to log in anew and to become root. Raises UnreachableError that says what is wrong."""
+    key = f"gpurig:hosts.{host.name}"
+    _, endpoint, capabilities = next(machine for machine in host.machines() if machine[0] == name)
+    if endpoint.jump is None:
+        probe_port(endpoint, key)
+    probe = "exit 0" if endpoint.shell == "powershell" else PRIVILEGE[capabilities.privilege]
+    anew = ("-o", "ControlMaster=no", "-o", "ControlPath=none")
+    command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *anew, name, probe]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise diagnose(answer.stderr, name, endpoint, key, keys.login_key(stack.home).with_suffix(".pub"))
+
+
+def probe_port(endpoint: Endpoint, key: str) -> None:
+    """Raise UnreachableError unless something accepts connections at the endpoint."""
+    where = f"{endpoint.address}:{endpoint.port}"
+    try:
+        socket.create_connection((endpoint.address, endpoint.port), timeout=5).close()
+    except socket.gaierror as error:
+        raise UnreachableError(
+            f"{key}.address: the name {endpoint.address!r} cannot be resolved; write the right name or an IP address.",
+            lasting=True,
+        ) from error
+    except ConnectionRefusedError as error:
+        raise UnreachableError(
+            f"{key}.port: nothing listens at {where}; is sshd running there, and on that port?", lasting=False
+        ) from error
+    except OSError as error:
+        raise UnreachableError(
+            f"{key}.address: no answer from {where} ({error}); is the machine on, and does a firewall allow the port?",
+            lasting=False,
+        ) from error
+
+
+def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: object) -> UnreachableError:
+    """What OpenSSH's message means for the user."""
+    last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+    if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
+        return UnreachableError(
+            f"{name}: refused, since the host key at {endpoint.address}:{endpoint.port} is not the pinned one "
+            f"({keys.fingerprint(endpoint.host_key)}). Somebody may be in between. If the machine was legitimately "
+            f"set up anew, compare its fingerprint at its own console (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), "
+            f"then run `rig register {name} --fingerprint SHA256:…`, or `rig rebuild {name}` for a host that gpurig made.",
+            lasting=True,
+        )
+    if "no matching host key type" in stderr:
+        return UnreachableError(
+            f"{name}: the machine offers no host key of the pinned type {endpoint.host_key.split()[0]}; "
+            f"if it was set up anew, run `rig register {name} --fingerprint SHA256:…`.",
+            lasting=True,
+        )
+    if "Permission denied" in stderr:
+        return UnreachableError(
+            f"{key}.user: {endpoint.user}@{endpoint.address} does not accept our key. Add the line in {public} to "
+            f"~{endpoint.user}/.ssh/authorized_keys there, or write another `user` or `identity`.",
+            lasting=False,
+        )
+    if "sudo:" in stderr:
+        return UnreachableError(
+            f"{key}.user: {endpoint.user}@{endpoint.address} may not use sudo without a password ({last}). On that machine, "
+            f"as root: {shlex.quote(f'{endpoint.user} ALL=(ALL) NOPASSWD: ALL')} in /etc/sudoers.d/gpurig.",
+            lasting=False,
+        )
+    return UnreachableError(f"{name}: SSH to {endpoint.address}:{endpoint.port} failed: {last}", lasting=False)

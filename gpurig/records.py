@@ -1,0 +1,93 @@
+"""The local copy of a stack's Host records, written by the life cycle for both engines."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from gpurig import access
+from gpurig.errors import RigError
+from gpurig.host import Host
+from gpurig.stack import Stack, locked, write_private
+
+
+def load(stack: Stack) -> dict[str, Host]:
+    """Every recorded host by name. Raises RigError that names a damaged file."""
+    return {path.stem: _read(path) for path in sorted((stack.dir / "hosts").glob("*.json"))}
+
+
+def get(stack: Stack, name: str) -> Host | None:
+    """The record of one host, or None."""
+    path = _path(stack, name)
+    return _read(path) if path.exists() else None
+
+
+def require(stack: Stack, name: str) -> Host:
+    """The record of one host. Raises RigError that lists the hosts there are."""
+    found = get(stack, name)
+    if found is None:
+        known = ", ".join(load(stack)) or "none; `rig up` stands them up"
+        raise RigError(f"No host {name!r} in stack {stack.name}. Hosts: {known}.")
+    return found
+
+
+def save(stack: Stack, host: Host) -> None:
+    """Record a host that is there and lets us in, and let SSH know of it."""
+    write_private(_path(stack, host.name), json.dumps(host.to_dict(), indent=2) + "\n")
+    _intent(stack, host.name).unlink(missing_ok=True)
+    publish(stack)
+
+
+def remove(stack: Stack, name: str) -> None:
+    """Forget a host that has ended."""
+    _path(stack, name).unlink(missing_ok=True)
+    _intent(stack, name).unlink(missing_ok=True)
+    publish(stack)
+
+
+def intend(stack: Stack, name: str, provider: str) -> None:
+    """Note, before a provider is asked for a machine, that one may exist: until `save` or `remove`."""
+    write_private(_intent(stack, name), provider)
+
+
+def intents(stack: Stack) -> dict[str, str]:
+    """Hosts, with their providers, for which a machine may exist that is not recorded: an interrupted `up` left it."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted((stack.dir / "intents").glob("[!.]*"))}
+
+
+def publish(stack: Stack) -> None:
+    """Write SSH's view of the recorded hosts."""
+    with locked(stack.dir / "locks" / "ssh", wait=True, busy=""):
+        access.publish(stack, load(stack).values())
+
+
+def host_lock(stack: Stack, name: str) -> AbstractContextManager[None]:
+    """Held while a host is made or ended, by whichever engine; a second one waits."""
+    return locked(stack.dir / "locks" / f"host-{name}", wait=True, busy="")
+
+
+def generation(stack: Stack, name: str) -> int:
+    """The generation that a new machine of this host gets; 1 for the first."""
+    path = stack.dir / "generations" / name
+    return int(path.read_text(encoding="utf-8")) if path.exists() else 1
+
+
+def set_generation(stack: Stack, name: str, number: int) -> None:
+    """Note the generation of the next machine."""
+    write_private(stack.dir / "generations" / name, str(number))
+
+
+def _path(stack: Stack, name: str) -> Path:
+    return stack.dir / "hosts" / f"{name}.json"
+
+
+def _intent(stack: Stack, name: str) -> Path:
+    return stack.dir / "intents" / name
+
+
+def _read(path: Path) -> Host:
+    try:
+        return Host.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise RigError(f"{path}: damaged ({error}); delete it and run `rig up`: the host is found again.") from error

@@ -1,0 +1,49 @@
+"""What a user writes about a host: the keys that every provider shares.
+
+Each provider adds its own keys in `gpurig/providers/<name>/spec.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class HostSpec(BaseModel):
+    """One entry of `gpurig:hosts`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fixed: ClassVar[frozenset[str]] = frozenset({"provider"})
+    """Keys that cannot be changed on a living host: another value means another host."""
+
+    provider: str
+    environments: tuple[str, ...] = Field(
+        default=(), description="ML environments to install, by the names of the folders in environments/."
+    )
+    services: tuple[str, ...] = Field(default=(), description="Services to run, reached through SSH (`rig open`).")
+    listeners: tuple[str, ...] = Field(
+        default=(),
+        description="Further sockets that may listen on this host, as address:port; verification fails others.",
+    )
+    variables: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Ansible variables for this host, such as base_time_zone; see roles/*/README.md.",
+    )
+
+    def normalised(self) -> dict[str, Any]:
+        """The entry as plain JSON data with every default filled in."""
+        return self.model_dump(mode="json")
+
+    def fingerprint(self) -> str:
+        """A short hash of the keys that cannot be changed on a living host."""
+        return fingerprint(self.normalised(), self.fixed)
+
+
+def fingerprint(spec: dict[str, Any], fixed: frozenset[str]) -> str:
+    """A short hash of a normalised spec's fixed keys."""
+    text = json.dumps({key: spec.get(key) for key in sorted(fixed)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
