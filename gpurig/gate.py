@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gpurig import access, records
@@ -35,6 +37,17 @@ def check(stack: Stack, host: str, *, running: bool) -> None:
             f"Bring them back with `rig results {host}`, or give them up with `rig down --discard {host}` "
             f"(with Pulumi itself: {DISCARD}={host})."
         )
+
+
+@contextmanager
+def discarding(hosts: Iterable[str]) -> Iterator[None]:
+    """Let the results of these hosts be lost, in this process and in those that it starts."""
+    before = os.environ.get(DISCARD, "")
+    os.environ[DISCARD] = ",".join([*filter(None, before.split(",")), *hosts])
+    try:
+        yield
+    finally:
+        os.environ[DISCARD] = before
 
 
 def noted(stack: Stack, host: str) -> dict[str, bool]:

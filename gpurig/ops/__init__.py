@@ -1,0 +1,22 @@
+"""Day-2 tasks: what `rig` and `fab` can do. One module per topic, listed here in the order of `rig --help`."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from gpurig.ops import hosts, status
+from gpurig.ops.command import Command
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "Hosts": (hosts.up, hosts.preview, hosts.refresh, status.status, hosts.down),
+}
+"""Heading of `rig --help` → its commands."""
+
+
+def collection() -> Collection:
+    """Every command, for Invoke's and Fabric's programs."""
+    made = Collection()
+    for commands in GROUPS.values():
+        for command in commands:
+            made.add_task(command)
+    return made

@@ -1,0 +1,120 @@
+"""What a command is: an Invoke task that also takes bare words, such as `rig down demo`."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from invoke.tasks import Task
+
+from gpurig.errors import ConfigError
+
+GLOBAL_FLAGS = ("--json", "--debug", "--help", "-h", "--version")
+GLOBAL_OPTIONS = ("--stack",)
+
+
+class Command(Task):  # type: ignore[type-arg]  # Invoke's Task is generic over its function only for type checkers
+    """An Invoke task and how its words are read.
+
+    words: parameters that bare words fill, in this order; those with a default may be left out.
+    rest: parameter that takes all that remains, as one shell-quoted string: what follows `--`, or, where
+    `rest_follows_words`, everything after the last word, whatever it looks like.
+    """
+
+    words: tuple[str, ...]
+    rest: str | None
+    rest_follows_words: bool
+
+    def usage(self) -> str:
+        """The words as shown in help, such as `HOST [RUN]`."""
+        parameters = inspect.signature(self.body).parameters
+        shown = [
+            word.upper() if parameters[word].default is inspect.Parameter.empty else f"[{word.upper()}]"
+            for word in self.words
+        ]
+        if self.rest:
+            shown.append(f"[{self.rest.upper()} …]" if self.rest_follows_words else f"[-- {self.rest.upper()} …]")
+        return " ".join(shown)
+
+
+def command(
+    *words: str,
+    rest: str | None = None,
+    rest_follows_words: bool = False,
+    help: Mapping[str, str] | None = None,  # noqa: A002 (Invoke's own name for it)
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command; its docstring is the help."""
+
+    def made(body: Callable[..., Any]) -> Command:
+        task = Command(body, name=body.__name__.rstrip("_"), help=dict(help or {}), positional=())
+        task.words, task.rest, task.rest_follows_words = words, rest, rest_follows_words
+        return task
+
+    return made
+
+
+def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
+    """`argv` with every bare word written as the flag that it stands for, which is what Invoke's parser understands.
+
+    `["down", "demo"]` becomes `["down", "--host=demo"]`. Raises ConfigError for words that are missing or too many.
+    """
+    start = _command_at(argv)
+    if start is None or argv[start] not in commands:
+        return list(argv)
+    task = commands[argv[start]]
+    takes_value = {flag: argument.takes_value for argument in task.get_arguments() for flag in _flags(argument.names)}
+    takes_value |= dict.fromkeys(GLOBAL_OPTIONS, True)
+    spelled, found, rest = list(argv[: start + 1]), list[str](), list[str]()
+    words = list(argv[start + 1 :])
+    while words:
+        word = words.pop(0)
+        if word == "--" or (task.rest_follows_words and len(found) == len(task.words)):
+            rest = words if word == "--" else [word, *words]
+            break
+        if word.startswith("-") and word != "-":
+            spelled.append(word)
+            if takes_value.get(word) and words:
+                spelled.append(words.pop(0))
+        else:
+            found.append(word)
+    if not _asks_for_help(spelled):
+        spelled += _words(task, found, spelled)
+    if rest and not task.rest:
+        raise ConfigError(f"rig {task.name}: takes nothing after `--`. Usage: rig {task.name} {task.usage()}")
+    # A blank in front, so that a first word such as --epochs is not taken for a flag of our own.
+    return [*spelled, f"--{task.rest}= {shlex.join(rest)}"] if rest else spelled
+
+
+def _words(task: Command, found: list[str], spelled: list[str]) -> list[str]:
+    usage = f"Usage: rig {task.name} {task.usage()}".rstrip()
+    if len(found) > len(task.words):
+        raise ConfigError(f"rig {task.name}: {found[len(task.words)]!r} is one word too many. {usage}")
+    parameters = inspect.signature(task.body).parameters
+    for word in task.words[len(found) :]:
+        given = any(flag.split("=")[0] == f"--{word}" for flag in spelled)
+        if parameters[word].default is inspect.Parameter.empty and not given:
+            raise ConfigError(f"rig {task.name}: {word.upper()} is missing. {usage}")
+    return [f"--{word}={value}" for word, value in zip(task.words, found, strict=False)]
+
+
+def _command_at(argv: Sequence[str]) -> int | None:
+    """Where the command's name is: the first word that is no global option or its value."""
+    index = 0
+    while index < len(argv):
+        if argv[index] in GLOBAL_OPTIONS:
+            index += 2
+        elif argv[index].startswith("-"):
+            index += 1
+        else:
+            return index
+    return None
+
+
+def _flags(names: Sequence[str]) -> list[str]:
+    return [f"-{name}" if len(name) == 1 else f"--{name}" for name in names]
+
+
+def _asks_for_help(spelled: Sequence[str]) -> bool:
+    return any(word in ("--help", "-h") for word in spelled)

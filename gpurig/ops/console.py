@@ -1,0 +1,69 @@
+"""What commands say: results on stdout, as text or JSON; progress, messages and questions on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gpurig.errors import ConfigError
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+
+def say(line: str) -> None:
+    """A message for people, on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def show(c: Context, data: Any, text: str) -> None:
+    """The result, on stdout: `data` as JSON where --json was given, else `text`."""
+    out = json.dumps(data, indent=2) if c.config.gpurig.json else text
+    if out:
+        sys.stdout.write(f"{out}\n")
+        sys.stdout.flush()
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows, the first of them the headings, as aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def on_terminal() -> bool:
+    """Whether somebody can be asked: both stdin and stderr are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if the user agrees or said --yes. Raises ConfigError where they do not, or cannot be asked."""
+    if yes:
+        return
+    if not on_terminal():
+        raise ConfigError(f"{question} Nobody can be asked here: say --yes.")
+    if not agrees(question):
+        raise ConfigError("Nothing was changed.")
+
+
+def agrees(question: str) -> bool:
+    """Ask a question on the terminal."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Progress of a long step: yields a function that takes one line. A spinner turns where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield say
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    with console.status(what):
+        yield lambda line: console.print(line, markup=False)
