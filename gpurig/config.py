@@ -7,13 +7,14 @@ decrypted.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import re
 import textwrap
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
@@ -80,8 +81,8 @@ def parse(raw: Mapping[str, Any], source: str) -> StackConfig:
 @functools.cache
 def model() -> type[StackConfig]:
     """StackConfig with the host classes of every registered provider."""
-    classes = tuple(_named(providers.spec_class(name)) for name in sorted(providers.REGISTRY))
-    host = Annotated[Union[classes], Field(discriminator="provider")]  # noqa: UP007 (built at run time)
+    classes = [_named(providers.spec_class(name)) for name in sorted(providers.REGISTRY)]
+    host = Annotated[functools.reduce(operator.or_, classes), Field(discriminator="provider")]
     return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))
 
 
@@ -136,15 +137,14 @@ def _secrets(values: dict[str, Any], source: str) -> tuple[dict[str, Any], list[
 def _cross_checks(config: StackConfig, source: str) -> list[str]:
     """What no single host's entry can tell."""
     mistakes = []
-    ports: dict[int, str] = {}
+    claimed: dict[str, str] = {}
     for name, spec in config.hosts.items():
-        port = getattr(spec, "port", None) if spec.provider == "container" else None
-        if port in ports:
-            mistakes.append(
-                f"{source}: {NAMESPACE}:hosts.{name}.port: {port} is already {ports[port]}'s; write another."
-            )
-        elif port:
-            ports[port] = name
+        for key, value in spec.claims().items():
+            if value in claimed:
+                mistakes.append(
+                    f"{source}: {NAMESPACE}:hosts.{name}.{key}: {value} is already {claimed[value]}'s; write another."
+                )
+            claimed.setdefault(value, name)
         known = catalogue.role_variables()
         for variable in spec.variables:
             role = next((role for role in known if variable.startswith(f"{role}_")), None)
@@ -218,7 +218,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)  # type: ignore[no-untyped-call]  # PyYAML's stubs
+            key = self.construct_object(key_node, deep=deep)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is there twice", problem_mark=key_node.start_mark)
             seen.add(key)

@@ -120,7 +120,8 @@ def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:
     for name, future in running.items():
         error = future.exception()
         if isinstance(error, RigError):
-            failed.append(str(error) if name in str(error) else f"{name}: {error}")
+            known = (f"{name}:", f"gpurig:hosts.{name}.")
+            failed.append(str(error) if any(mark in str(error) for mark in known) else f"{name}: {error}")
         elif error:
             raise error
     if failed:

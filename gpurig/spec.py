@@ -34,6 +34,10 @@ class HostSpec(BaseModel):
         description="Ansible variables for this host, such as base_time_zone; see roles/*/README.md.",
     )
 
+    def claims(self) -> dict[str, str]:
+        """What only one host of a stack can have: key → value."""
+        return {}
+
     def normalised(self) -> dict[str, Any]:
         """The entry as plain JSON data with every default filled in."""
         return self.model_dump(mode="json")

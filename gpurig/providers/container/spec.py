@@ -28,3 +28,6 @@ class Spec(HostSpec):
         default="auto",
         description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own; null for none.",
     )
+
+    def claims(self) -> dict[str, str]:
+        return {"port": f"127.0.0.1:{self.port}"} if self.port else {}

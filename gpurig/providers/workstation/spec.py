@@ -34,3 +34,6 @@ class Spec(HostSpec):
         default=None,
         description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own.",
     )
+
+    def claims(self) -> dict[str, str]:
+        return {"address": f"{self.address}:{self.port}"}
