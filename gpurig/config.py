@@ -84,7 +84,7 @@ def model() -> type[StackConfig]:
     classes = [_named(providers.spec_class(name)) for name in sorted(providers.REGISTRY)]
     any_of_them = functools.reduce(operator.or_, classes)
     host = Annotated[any_of_them, Field(discriminator="provider")]  # type: ignore[valid-type]  # made at run time
-    return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))  # type: ignore[valid-type]  # made at run time
+    return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))
 
 
 def _named(spec: type[HostSpec]) -> type[HostSpec]:
