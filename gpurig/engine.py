@@ -17,6 +17,7 @@ from gpurig.config import StackConfig
 from gpurig.errors import RigError
 from gpurig.host import Host
 from gpurig.providers import Report
+from gpurig.spec import HostSpec
 from gpurig.stack import Stack, locked, remember
 
 AT_ONCE = 16
@@ -25,19 +26,22 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is to be done about one host. keys: the configuration keys that differ."""
+    """What is to be done about one host. keys: the configuration keys that differ.
+
+    `start` is for a machine that is there but does not run, as after a reboot.
+    """
 
     host: str
-    action: Literal["create", "update", "replace", "end", "same"]
+    action: Literal["create", "update", "replace", "start", "end", "same"]
     provider: str
     keys: tuple[str, ...] = ()
 
 
 def preview(stack: Stack, config: StackConfig) -> list[Step]:
-    """What `up` would do. Asks no provider and changes nothing."""
+    """What `up` would do: the configuration against the records, and the recorded machines as they are. Changes nothing."""
     recorded = records.load(stack)
     interrupted = records.intents(stack)
-    steps = [_step(name, spec.provider, spec.normalised(), recorded.get(name)) for name, spec in config.hosts.items()]
+    steps = [_step(stack, name, spec, recorded.get(name)) for name, spec in config.hosts.items()]
     gone = {**{name: host.provider for name, host in recorded.items()}, **interrupted}
     steps += [Step(name, "end", provider) for name, provider in gone.items() if name not in config.hosts]
     return sorted(steps, key=lambda step: step.host)
@@ -63,7 +67,7 @@ def refresh(stack: Stack, *, report: Report) -> list[str]:
         for name, host in records.load(stack).items():
             if lifecycle.observe(stack, host) is None:
                 report(f"{name}: gone ({host.label}); `rig up` makes it again")
-                records.remove(stack, name)
+                lifecycle.forget(stack, host)
                 gone.append(name)
         return gone
 
@@ -81,11 +85,14 @@ def down(stack: Stack, names: Iterable[str] | None, *, report: Report) -> list[s
         return chosen
 
 
-def _step(name: str, provider: str, spec: dict[str, object], recorded: Host | None) -> Step:
-    if recorded is None:
-        return Step(name, "create", provider)
-    change = lifecycle.compare(recorded.spec, spec)
-    return Step(name, "same" if change.kind == "none" else change.kind, provider, change.keys)
+def _step(stack: Stack, name: str, spec: HostSpec, recorded: Host | None) -> Step:
+    machine = lifecycle.observe(stack, recorded) if recorded else None
+    if recorded is None or machine is None:
+        return Step(name, "create", spec.provider)
+    change = lifecycle.compare(recorded.spec, spec.normalised())
+    if change.kind == "none":
+        return Step(name, "same" if machine.running else "start", spec.provider)
+    return Step(name, change.kind, spec.provider, change.keys)
 
 
 def _action(stack: Stack, config: StackConfig, step: Step, report: Report) -> tuple[str, Callable[[], object]]:

@@ -56,6 +56,8 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
         if recorded and recorded.provider != spec.provider:
             _end(stack, owner, recorded.provider, report)
         kept = _adopt(stack, provider, owner, spec, report)
+        if recorded and kept is None:
+            _supersede(stack, name, recorded.generation)
         generation = kept.generation if kept else records.generation(stack, name)
         order = Order(
             stack=stack,
@@ -77,10 +79,17 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
         return host
 
 
-def observe(stack: Stack, host: Host) -> Host | None:
-    """The host if its provider still lists its machine, else None. Changes nothing."""
+def observe(stack: Stack, host: Host) -> Machine | None:
+    """The host's machine as its provider lists it now, running or not; None where it is gone. Changes nothing."""
     machines = providers.provider(host.provider).machines(stack, Owner(host.project, host.stack, host.name))
-    return host if any(machine.id == host.id for machine in machines) else None
+    return next((machine for machine in machines if machine.id == host.id), None)
+
+
+def forget(stack: Stack, host: Host) -> None:
+    """Drop the record of a host whose machine is gone without our doing; its successor is another generation."""
+    with records.host_lock(stack, host.name):
+        _supersede(stack, host.name, host.generation)
+        records.remove(stack, host.name)
 
 
 def end(stack: Stack, name: str, provider: str, *, report: Report) -> None:
@@ -141,7 +150,12 @@ def _remove(stack: Stack, provider: Provider, owner: Owner, machine: Machine) ->
         if time.monotonic() > deadline:
             raise RigError(f"{owner.host}: {machine.id} is still listed after {END_SECONDS:.0f} s; run this again.")
         time.sleep(0.5)
-    records.set_generation(stack, owner.host, max(records.generation(stack, owner.host), machine.generation + 1))
+    _supersede(stack, owner.host, machine.generation)
+
+
+def _supersede(stack: Stack, host: str, generation: int) -> None:
+    """Note that this generation has ended."""
+    records.set_generation(stack, host, max(records.generation(stack, host), generation + 1))
 
 
 def _listed(stack: Stack, provider: Provider, owner: Owner, generation: int) -> Machine:

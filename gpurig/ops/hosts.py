@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gpurig.engine import Step
 
-SIGNS = {"create": "+", "update": "~", "replace": "±", "end": "-", "same": " "}
+SIGNS = {"create": "+", "update": "~", "replace": "±", "start": ">", "end": "-", "same": " "}
 
 
 @command(help={"yes": "Ask no question."})
@@ -78,7 +78,7 @@ def _as_data(steps: list[Step]) -> list[dict[str, object]]:
 def _listing(steps: list[Step], *, verbs: bool = False) -> str:
     if not steps:
         return "No hosts are configured."
-    words = {"create": "created", "update": "updated", "replace": "replaced", "end": "ended", "same": "unchanged"}
+    words = {"create": "created", "update": "updated", "replace": "replaced", "start": "started", "end": "ended", "same": "unchanged"}
     rows = [
         (SIGNS[step.action], step.host, words[step.action] if verbs else step.action, ", ".join(step.keys))
         for step in steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,25 @@ def test_refresh_forgets_what_the_provider_no_longer_lists(stack: Stack, cloud: 
     cloud.listed = [machine for machine in cloud.listed if machine.owner.host == "b"]
     assert engine.refresh(stack, report=silent) == ["a"]
     assert list(records.load(stack)) == ["b"]
+
+
+def test_up_makes_what_vanished_again_and_starts_what_was_stopped(stack: Stack, cloud: Cloud) -> None:
+    wanted = hosts(a=MemorySpec(), b=MemorySpec())
+    engine.up(stack, wanted, report=silent)
+    first = {machine.owner.host: machine for machine in cloud.listed}
+    cloud.listed = [replace(first["b"], running=False)]
+    assert actions(engine.up(stack, wanted, report=silent)) == {"a": "create", "b": "start"}
+    assert [machine.running for machine in cloud.listed] == [True, True]
+    assert records.require(stack, "a").generation == 2
+    assert records.require(stack, "b").id == first["b"].id
+
+
+def test_a_host_that_refresh_forgot_comes_back_as_another_generation(stack: Stack, cloud: Cloud) -> None:
+    engine.up(stack, hosts(a=MemorySpec()), report=silent)
+    cloud.listed.clear()
+    engine.refresh(stack, report=silent)
+    engine.up(stack, hosts(a=MemorySpec()), report=silent)
+    assert records.require(stack, "a").generation == 2
 
 
 def test_a_second_up_at_once_is_refused_and_names_the_first(stack: Stack, cloud: Cloud) -> None:
