@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from gpurig import access
@@ -14,7 +14,11 @@ from gpurig.stack import Stack, locked, write_private
 
 def load(stack: Stack) -> dict[str, Host]:
     """Every recorded host by name. Raises RigError that names a damaged file."""
-    return {path.stem: _read(path) for path in sorted((stack.dir / "hosts").glob("*.json"))}
+    found = {}
+    for path in sorted((stack.dir / "hosts").glob("*.json")):
+        with suppress(FileNotFoundError):  # ended by another thread or process meanwhile
+            found[path.stem] = _read(path)
+    return found
 
 
 def get(stack: Stack, name: str) -> Host | None:
@@ -47,13 +51,17 @@ def remove(stack: Stack, name: str) -> None:
 
 
 def intend(stack: Stack, name: str, provider: str) -> None:
-    """Note, before a provider is asked for a machine, that one may exist: until `save` or `remove`."""
+    """Note, before anything of a host changes, that its record may not be true any more: until `save` or `remove`."""
     write_private(_intent(stack, name), provider)
 
 
 def intents(stack: Stack) -> dict[str, str]:
-    """Hosts, with their providers, for which a machine may exist that is not recorded: an interrupted `up` left it."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted((stack.dir / "intents").glob("[!.]*"))}
+    """Hosts, with their providers, that an interrupted run may have left other than recorded, or with no record."""
+    found = {}
+    for path in sorted((stack.dir / "intents").glob("[!.]*")):
+        with suppress(FileNotFoundError):
+            found[path.name] = path.read_text(encoding="utf-8")
+    return found
 
 
 def publish(stack: Stack) -> None:
