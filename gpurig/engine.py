@@ -6,7 +6,7 @@ interrupted runs beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,10 +41,17 @@ def preview(stack: Stack, config: StackConfig) -> list[Step]:
     """What `up` would do: the configuration against the records, and the recorded machines as they are. Changes nothing."""
     recorded = records.load(stack)
     interrupted = records.intents(stack)
-    steps = [_step(stack, name, spec, recorded.get(name)) for name, spec in config.hosts.items()]
-    gone = {**{name: host.provider for name, host in recorded.items()}, **interrupted}
-    steps += [Step(name, "end", provider) for name, provider in gone.items() if name not in config.hosts]
+    steps = [
+        _step(stack, name, spec, recorded.get(name), interrupted=name in interrupted)
+        for name, spec in config.hosts.items()
+    ]
+    steps += [Step(name, "end", provider) for name, provider in known(stack).items() if name not in config.hosts]
     return sorted(steps, key=lambda step: step.host)
+
+
+def known(stack: Stack) -> dict[str, str]:
+    """Hosts that have, or may have, a machine, with their providers: those recorded, and those of interrupted runs."""
+    return {name: host.provider for name, host in records.load(stack).items()} | records.intents(stack)
 
 
 def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
@@ -52,17 +59,17 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
 
     Before anything changes, every host that is to be ended or replaced must pass the destroy gate.
     """
-    with _exclusive(stack):
+    with exclusive(stack):
         remember(stack)
         steps = preview(stack, config)
-        _pass_gate(stack, [step for step in steps if step.action in ("end", "replace")])
+        pass_gate(stack, steps)
         _side_by_side([_action(stack, config, step, report) for step in steps if step.action != "same"])
         return steps
 
 
 def refresh(stack: Stack, *, report: Report) -> list[str]:
     """Compare the records with what the providers list; forgets, and returns, the hosts that are gone."""
-    with _exclusive(stack):
+    with exclusive(stack):
         gone = []
         for name, host in records.load(stack).items():
             if lifecycle.observe(stack, host) is None:
@@ -74,22 +81,57 @@ def refresh(stack: Stack, *, report: Report) -> list[str]:
 
 def down(stack: Stack, names: Iterable[str] | None, *, report: Report) -> list[str]:
     """End the named hosts, or all of the stack: recorded, interrupted, or only configured. Returns their names."""
-    with _exclusive(stack):
-        known = {name: host.provider for name, host in records.load(stack).items()} | records.intents(stack)
-        chosen = sorted(known if names is None else names)
-        unknown = [name for name in chosen if name not in known]
-        if unknown:
-            raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(known) or 'none'}.")
-        _pass_gate(stack, [Step(name, "end", known[name]) for name in chosen])
-        _side_by_side([(name, _ender(stack, name, known[name], report)) for name in chosen])
-        return chosen
+    with exclusive(stack):
+        chosen = choose(stack, names)
+        end(stack, chosen, report=report)
+        return list(chosen)
 
 
-def _step(stack: Stack, name: str, spec: HostSpec, recorded: Host | None) -> Step:
+def choose(stack: Stack, names: Iterable[str] | None) -> dict[str, str]:
+    """The named hosts, or all, with their providers. Raises RigError for a name that is not known here."""
+    hosts = known(stack)
+    chosen = sorted(hosts if names is None else names)
+    unknown = [name for name in chosen if name not in hosts]
+    if unknown:
+        raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(hosts) or 'none'}.")
+    return {name: hosts[name] for name in chosen}
+
+
+def end(stack: Stack, hosts: Mapping[str, str], *, report: Report) -> None:
+    """End these hosts, given with their providers, if every one of them passes the destroy gate."""
+    pass_gate(stack, [Step(name, "end", provider) for name, provider in hosts.items()])
+    _side_by_side([(name, _ender(stack, name, provider, report)) for name, provider in hosts.items()])
+
+
+def pass_gate(stack: Stack, steps: Iterable[Step]) -> None:
+    """Raise RigError that lists every host which these steps would end and whose results are not safe."""
+    problems = []
+    for step in steps:
+        if step.action not in ("end", "replace"):
+            continue
+        try:
+            lifecycle.may_end(stack, step.host, step.provider)
+        except RigError as error:
+            problems.append(str(error))
+    if problems:
+        raise RigError("\n".join(problems))
+
+
+@contextmanager
+def exclusive(stack: Stack) -> Iterator[None]:
+    """Held while an engine works on a stack. Raises ConfigError where another one does."""
+    busy = f"Another `rig` is working on stack {stack.name}; wait for it, then run this again"
+    with locked(stack.dir / "locks" / "engine", wait=False, busy=busy):
+        yield
+
+
+def _step(stack: Stack, name: str, spec: HostSpec, recorded: Host | None, *, interrupted: bool) -> Step:
     machine = lifecycle.observe(stack, recorded) if recorded else None
     if recorded is None or machine is None:
         return Step(name, "create", spec.provider)
     change = lifecycle.compare(recorded.spec, spec.normalised())
+    if change.kind == "none" and interrupted:
+        return Step(name, "update", spec.provider)
     if change.kind == "none":
         return Step(name, "same" if machine.running else "start", spec.provider)
     return Step(name, change.kind, spec.provider, change.keys)
@@ -104,17 +146,6 @@ def _action(stack: Stack, config: StackConfig, step: Step, report: Report) -> tu
 
 def _ender(stack: Stack, name: str, provider: str, report: Report) -> Callable[[], object]:
     return lambda: lifecycle.end(stack, name, provider, report=report)
-
-
-def _pass_gate(stack: Stack, steps: list[Step]) -> None:
-    problems = []
-    for step in steps:
-        try:
-            lifecycle.may_end(stack, step.host, step.provider)
-        except RigError as error:
-            problems.append(str(error))
-    if problems:
-        raise RigError("\n".join(problems))
 
 
 def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:
@@ -133,10 +164,3 @@ def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:
             raise error
     if failed:
         raise RigError("\n".join(failed))
-
-
-@contextmanager
-def _exclusive(stack: Stack) -> Iterator[None]:
-    busy = f"Another `rig` is working on stack {stack.name}; wait for it, then run this again"
-    with locked(stack.dir / "locks" / "engine", wait=False, busy=busy):
-        yield

@@ -53,8 +53,10 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
         provider = providers.provider(spec.provider)
         owner = Owner(stack.project, stack.name, name)
         recorded = records.get(stack, name)
-        if recorded and recorded.provider != spec.provider:
-            _end(stack, owner, recorded.provider, report)
+        before = recorded.provider if recorded else records.intents(stack).get(name, spec.provider)
+        if before != spec.provider:
+            _end(stack, owner, before, report)
+        records.intend(stack, name, spec.provider)
         kept = _adopt(stack, provider, owner, spec, report)
         if recorded and kept is None:
             _supersede(stack, name, recorded.generation)
@@ -70,7 +72,6 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
         )
         if kept is None:
             report(f"{name}: making {order.label}")
-            records.intend(stack, name, spec.provider)
             provider.create(order)
             kept = _listed(stack, provider, owner, generation)
         host = _host(provider, kept, order)
@@ -128,6 +129,7 @@ def _end(stack: Stack, owner: Owner, provider_name: str, report: Report) -> None
     machines = provider.machines(stack, owner)
     for machine in machines:
         _guard(stack, provider, machine)
+    records.intend(stack, owner.host, provider_name)
     for machine in machines:
         report(f"{owner.host}: ending {owner.label(machine.generation)}")
         _remove(stack, provider, owner, machine)

@@ -1,0 +1,174 @@
+"""Hosts as Pulumi resources: a dynamic provider over the life cycle.
+
+Pulumi's engine loads this module in two processes: in the program (`__main__.py`), and in the provider process, where
+`HostProvider` makes and ends hosts. Its state holds a host's configuration and record, and nothing of this laptop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pulumi
+from pulumi import dynamic
+from pulumi.runtime import config as pulumi_config
+
+from gpurig import config, engine, lifecycle, providers, records
+from gpurig.errors import RigError
+from gpurig.host import Host
+from gpurig.spec import HostSpec
+from gpurig.stack import Stack, home, project_root
+
+Properties = dict[str, Any]
+
+
+class HostResource(dynamic.Resource, module="gpurig", name="Host"):
+    """One host of this stack.
+
+    spec, record: its configuration and its Host record, both as JSON text, since Pulumi's own maps drop what is null.
+    """
+
+    record: pulumi.Output[str]
+
+    def __init__(self, name: str, spec: HostSpec) -> None:
+        owner = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "name": name}
+        inputs = {**owner, "spec": _text(spec.normalised()), "record": None}
+        # Also where Pulumi itself decides to replace (`--replace`): two machines of one host must never be.
+        super().__init__(HostProvider(), name, inputs, pulumi.ResourceOptions(delete_before_replace=True))
+
+    @property
+    def host(self) -> pulumi.Output[dict[str, Any]]:
+        """The Host record as plain data."""
+        return self.record.apply(json.loads)
+
+
+class HostProvider(dynamic.ResourceProvider):
+    """Makes and ends hosts. It holds nothing, so that Pulumi's state holds only its name."""
+
+    def configure(self, req: dynamic.ConfigureRequest) -> None:
+        """Give this process the keys that Pulumi decrypted."""
+        _provide(json.loads(req.config.get(f"{config.NAMESPACE}:secrets") or "{}"))
+
+    def create(self, props: Properties) -> dynamic.CreateResult:
+        with _plain_errors():
+            return dynamic.CreateResult(f"{props['project']}/{props['stack']}/{props['name']}", _ensured(props))
+
+    def update(self, _id: str, _olds: Properties, news: Properties) -> dynamic.UpdateResult:
+        with _plain_errors():
+            return dynamic.UpdateResult(_ensured(news))
+
+    def delete(self, _id: str, props: Properties) -> None:
+        """Raises ResultsAtRiskError while the host holds results that are nowhere else."""
+        with _plain_errors():
+            lifecycle.end(_stack(props), props["name"], json.loads(props["spec"])["provider"], report=_report)
+
+    def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
+        """Whether the host is still there, and as what the other engine may have left it."""
+        with _plain_errors():
+            stack, host = _stack(props), _living(props)
+            if lifecycle.observe(stack, host):
+                return dynamic.ReadResult(id_, _outputs(props, host))
+            _report(f"{host.name}: gone ({host.label})")
+            lifecycle.forget(stack, host)
+            return dynamic.ReadResult("", {})
+
+    def diff(self, _id: str, olds: Properties, news: Properties) -> dynamic.DiffResult:
+        """What the configuration asks of the host as it is: the other engine, or nobody, may have changed it since."""
+        with _plain_errors():
+            change = lifecycle.compare(_living(olds).spec, json.loads(news["spec"]))
+            return dynamic.DiffResult(
+                changes=change.kind != "none" or not _as_told(olds),
+                replaces=["spec"] if change.kind == "replace" else [],
+                delete_before_replace=True,
+            )
+
+
+def configuration() -> config.StackConfig:
+    """What this stack's file says under `gpurig:`, decrypted. Raises pulumi.RunError that lists every mistake.
+
+    Hosts that an interrupted run left and that are no longer configured are ended here, but not in a preview.
+    """
+    prefix = f"{config.NAMESPACE}:"
+    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    raw = {key.removeprefix(prefix): _data(value) for key, value in values.items() if key.startswith(prefix)}
+    try:
+        stack = Stack(pulumi.get_project(), pulumi.get_stack(), project_root(), home())
+        found = config.parse(raw, stack.file.name)
+        _provide(found.secrets)
+        if not pulumi.runtime.is_dry_run():
+            left = {name: provider for name, provider in records.intents(stack).items() if name not in found.hosts}
+            engine.end(stack, left, report=_report)
+    except RigError as error:
+        raise pulumi.RunError(str(error)) from None
+    return found
+
+
+def _ensured(props: Properties) -> Properties:
+    spec = json.loads(props["spec"])
+    wanted = providers.spec_class(spec["provider"]).model_validate(spec)
+    return _outputs(props, lifecycle.ensure(_stack(props), props["name"], wanted, report=_report))
+
+
+def _outputs(props: Properties, host: Host) -> Properties:
+    owner = {key: props[key] for key in ("project", "stack", "name")}
+    return {**owner, "spec": _text(dict(host.spec)), "record": _text(host.to_dict())}
+
+
+def _living(props: Properties) -> Host:
+    """The host as recorded on this machine, else as Pulumi's state has it."""
+    return records.get(_stack(props), props["name"]) or Host.from_dict(json.loads(props["record"]))
+
+
+def _as_told(props: Properties) -> bool:
+    """Whether Pulumi's state still tells the truth: the host is as recorded here, whole, there, and running."""
+    stack, told = _stack(props), Host.from_dict(json.loads(props["record"]))
+    if records.get(stack, told.name) != told or told.name in records.intents(stack):
+        return False
+    machine = lifecycle.observe(stack, told)
+    return machine is not None and machine.running
+
+
+def _stack(props: Properties) -> Stack:
+    """The stack of a resource, in the provider process: found anew, so that state can be shared between laptops."""
+    return Stack(props["project"], props["stack"], project_root(), home())
+
+
+def _provide(secrets: Mapping[str, str]) -> None:
+    """Put keys where providers look for them; what the user's environment says wins."""
+    for name, value in secrets.items():
+        os.environ.setdefault(name, value)
+
+
+def _report(line: str) -> None:
+    """Progress: Pulumi shows what this process writes."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Pulumi shows a provider's exception with its traceback; a RigError needs none, since its message says it all."""
+    try:
+        yield
+    except RigError as error:
+        sys.tracebacklimit = 0
+        raise error from None
+    except BaseException:
+        sys.tracebacklimit = 1000
+        raise
+
+
+def _data(value: str) -> Any:
+    """A configuration value, which Pulumi hands over as text: JSON where it is more than a string."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _text(data: dict[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True)
