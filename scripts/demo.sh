@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The tour: one host from nothing to results, then what there is to look at. Ends by itself.
+#
+#   scripts/demo.sh            take it
+#   scripts/demo.sh clean      remove everything that it made
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+cd "$root_dir"
+use_project_tools
+
+stack_dir="$(gpurig_home)/$(sed -n 's/^name: *//p' Pulumi.yaml)/demo"
+state_dir="$(gpurig_home)/demo-state"
+
+# The demo stack holds no secret. Its passphrase is in the open, and its state stays on this machine.
+export GPURIG_STACK=demo PULUMI_CONFIG_PASSPHRASE=demo PULUMI_BACKEND_URL="file://$state_dir"
+export PULUMI_SKIP_UPDATE_CHECK=true
+
+main() {
+  case ${1:-} in
+    clean) clean ;;
+    '') tour ;;
+    *) die "unknown argument: $1 (use clean or none)" ;;
+  esac
+}
+
+tour() {
+  private_dir "$state_dir"
+
+  show "Stand the host up: a local container that behaves like a small machine"
+  run rig up --yes
+
+  show "Configure it: users, SSH, environment, services"
+  run ansible-playbook playbooks/site.yml
+
+  show "Prove that it works"
+  run rig verify demo
+
+  show "Use it: the example project goes up, trains there, and its results come back"
+  run_in examples/digits rig sync demo
+  run_in examples/digits rig train demo train.py --epochs 40
+  run rig results demo
+
+  show "Done in $SECONDS s. What there is now"
+  cat <<END
+  results    $stack_dir/runs/demo        metrics.json, curve.png and the log of each run
+  report     $stack_dir/reports/demo/latest.html
+  host       rig status                  one line per host
+             rig connect demo            a shell on it
+             rig open jupyter            Jupyter Lab through a tunnel, with its token
+  again      rig train demo train.py     in examples/digits
+             rig rebuild demo            end the host and bring it back to the same state
+
+  Before these commands:  export GPURIG_STACK=demo PATH="$root_dir/.venv/bin:\$PATH"
+  Remove it all:          make demo-clean
+END
+}
+
+# Results of the demo are given up: another run makes them again.
+clean() {
+  if [ -d "$stack_dir" ] || [ -d "$state_dir" ]; then
+    private_dir "$state_dir"
+    GPURIG_DISCARD_RESULTS=demo run rig down --yes
+    rm -rf "$stack_dir" "$state_dir"
+  fi
+  say "Nothing of the demo is left. \`make clean\` removes .venv, .tools and the host image as well."
+}
+
+show() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+
+run() {
+  printf '$ %s\n' "$*"
+  "$@"
+}
+
+run_in() {
+  printf '$ cd %s\n' "$1"
+  (cd "$1" && shift && run "$@")
+}
+
+main "$@"
