@@ -1,0 +1,104 @@
+"""Which sockets listen on a host, and which of them nobody declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+ANY = "*"
+"""Every address of the host."""
+
+COMMAND = "ss -H -lntu -p"
+"""Prints what `parse` reads; as root, else the programs' names are missing."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Listener:
+    """A listening TCP socket or an unconnected UDP one.
+
+    address: `*` for every address; IPv6 without brackets.
+    process: name of a program that holds it; empty where the kernel or another container does.
+    """
+
+    protocol: str
+    address: str
+    port: int
+    process: str = ""
+
+    @property
+    def on_loopback(self) -> bool:
+        """Only programs on the host itself can reach it."""
+        return self.address.startswith("127.") or self.address == "::1"
+
+    def __str__(self) -> str:
+        where = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{where}:{self.port}"
+
+
+SYSTEM = frozenset(
+    {
+        Listener("tcp", "127.0.0.53", 53, "systemd-resolve"),
+        Listener("udp", "127.0.0.53", 53, "systemd-resolve"),
+        Listener("tcp", "127.0.0.54", 53, "systemd-resolve"),
+        Listener("udp", "127.0.0.54", 53, "systemd-resolve"),
+        Listener("udp", "127.0.0.1", 323, "chronyd"),
+        Listener("udp", "::1", 323, "chronyd"),
+    }
+)
+"""What Debian and Ubuntu themselves bring along, on loopback: their resolver, and the way to control chrony."""
+
+SSH = frozenset({"sshd", "systemd"})
+"""Who holds the SSH port: systemd where sshd is started by its socket, as on Ubuntu 24.04."""
+
+DHCP = {68: frozenset({"systemd-network", "dhclient", "dhcpcd", "NetworkManager"}), 546: frozenset({"systemd-network"})}
+"""UDP ports on which a machine gets its own address, and the programs that may hold them."""
+
+
+def parse(text: str) -> frozenset[Listener]:
+    """Read the output of `COMMAND`. Raises ValueError for a line that is none of ss's."""
+    return frozenset(_line(line) for line in text.splitlines() if line.strip())
+
+
+def undeclared(
+    found: Iterable[Listener], *, ssh_ports: Iterable[int], services: Mapping[str, int], declared: Iterable[str]
+) -> list[Listener]:
+    """The sockets that neither sshd, nor a service on loopback, nor the configuration accounts for.
+
+    services: name → port. declared: `address:port` as in a host's `listeners`, where the address may be `*`.
+    """
+    allowed = {_declared(entry) for entry in declared}
+    ports, ssh = set(services.values()), set(ssh_ports)
+
+    def accounted(socket: Listener) -> bool:
+        return (
+            (socket.protocol == "tcp" and socket.process in SSH and socket.port in ssh)
+            or (socket.protocol == "tcp" and socket.on_loopback and socket.port in ports)
+            or (socket.address, socket.port) in allowed
+            or socket in SYSTEM
+            or (socket.protocol == "udp" and socket.process in DHCP.get(socket.port, ()))
+        )
+
+    return sorted(socket for socket in found if not accounted(socket))
+
+
+def _declared(entry: str) -> tuple[str, int]:
+    address, _, port = entry.rpartition(":")
+    return _address(address), int(port)
+
+
+def _line(line: str) -> Listener:
+    words = line.split(None, 6)
+    try:
+        protocol, local = words[0], words[4]
+        address, _, port = local.rpartition(":")
+        number = int(port)
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"not a line of ss: {line!r}") from error
+    process = re.search(r'users:\(\("([^"]*)"', line)
+    return Listener(protocol, _address(address), number, process.group(1) if process else "")
+
+
+def _address(text: str) -> str:
+    plain = text.strip("[]").split("%")[0]
+    return ANY if plain in ("0.0.0.0", "::", ANY, "") else plain  # noqa: S104 (compared with, never bound to)

@@ -1,0 +1,65 @@
+"""What one check of a verification says: PASS, WARN, FAIL or SKIP, with what was found and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+Verdict = Literal["PASS", "WARN", "FAIL", "SKIP"]
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+GRAVITY: tuple[Verdict, ...] = ("FAIL", "WARN", "PASS", "SKIP")
+"""From the gravest on. SKIP is last: it says that nothing is known, and so never stands for a PASS."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """The verdict of one check on one host.
+
+    topic: what it is about, such as `access`; the name of a file in tests/verify.
+    name: what was checked, unique within its topic.
+    value: what was found, with its unit.
+    expected: what would be right, or the threshold.
+    reason: what the verdict means; for SKIP, why nothing could be said. Empty for PASS.
+    advice: what to do. Empty for PASS and SKIP.
+    seconds: how long the check took.
+    """
+
+    host: str
+    topic: str
+    name: str
+    verdict: Verdict
+    value: str = ""
+    expected: str = ""
+    reason: str = ""
+    advice: str = ""
+    seconds: float = 0.0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Result:
+        """Read the JSON form. Raises ValueError or TypeError for one that is damaged."""
+        if data.get("verdict") not in VERDICTS:
+            raise ValueError(f"verdict {data.get('verdict')!r} is not one of {', '.join(VERDICTS)}")
+        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """The gravest verdict. FAIL where nothing was checked at all: no check, or none that could say anything."""
+    found = set(verdicts)
+    return next((verdict for verdict in GRAVITY[:3] if verdict in found), "FAIL")
+
+
+def at_least(value: float, *, warn: float, fail: float) -> Verdict:
+    """Grade a value of which there should be much: FAIL below `fail`, WARN below `warn`. Not a number: FAIL."""
+    return "PASS" if value >= warn else "WARN" if value >= fail else "FAIL"
+
+
+def at_most(value: float, *, warn: float, fail: float) -> Verdict:
+    """Grade a value that should be small: FAIL above `fail`, WARN above `warn`. Not a number: FAIL."""
+    return "PASS" if value <= warn else "WARN" if value <= fail else "FAIL"

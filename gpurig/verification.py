@@ -1,0 +1,200 @@
+"""Runs the checks of tests/verify against live hosts, several hosts side by side, and collects their verdicts.
+
+Nothing gets lost on the way: a host that cannot be reached, checks that crash, hang or say nothing are each a FAIL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gpurig import access, reach, records
+from gpurig.errors import RigError
+from gpurig.host import Capabilities, Endpoint, Host
+from gpurig.report import Report, publish
+from gpurig.stack import Stack
+from gpurig.verdict import Result
+
+CHECKS = Path(__file__).resolve().parents[1] / "tests" / "verify"
+
+AT_ONCE = 8
+"""Hosts checked side by side; each is a Python process here."""
+
+LIMIT_SECONDS = 900.0
+"""How long the checks of one host may take altogether; smoke tests of large environments are the long part."""
+
+RAN = (0, 1)
+"""pytest's exit codes when it ran to its end: all passed, or some failed."""
+
+Tell = Callable[[Result], None]
+"""Is told each verdict as it comes; called from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One machine to be checked. Of a PC with WSL2 that is the Linux side."""
+
+    stack: Stack
+    host: Host
+    name: str
+    endpoint: Endpoint
+    capabilities: Capabilities
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """What shall be installed on this very machine."""
+        return self.host.environments if self.name == self.host.work()[0] else ()
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """What shall run on this very machine."""
+        return self.host.services if self.name == self.host.work()[0] else ()
+
+
+def verify(
+    stack: Stack, names: Iterable[str] = (), *, quick: bool = False, tell: Tell = lambda _: None
+) -> list[Report]:
+    """Check these hosts, or all of the stack, and write their reports.
+
+    quick: leave out what takes longer than a few seconds; it is reported as SKIP.
+    Raises RigError for a name that no host has, or where there is no host at all. That something is wrong with a host
+    is no error but a FAIL in its report.
+    """
+    chosen = targets(stack, names)
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(chosen))) as pool:
+        reports = list(pool.map(lambda target: examine(target, quick=quick, tell=tell), chosen))
+    publish(stack, reports, {target.name: target.host.label for target in targets(stack)})
+    return reports
+
+
+def targets(stack: Stack, names: Iterable[str] = ()) -> list[Target]:
+    """The machines with these names, or of the hosts with these names; all of the stack where none is given."""
+    recorded = records.load(stack)
+    if not recorded:
+        raise RigError(f"Stack {stack.name} has no hosts to verify; `rig up` stands them up.")
+    machines = [
+        Target(stack, host, name, endpoint, capabilities)
+        for host in recorded.values()
+        for name, endpoint, capabilities in host.machines()
+        if endpoint.shell == "sh"
+    ]
+    wanted = list(names)
+    for name in wanted:
+        if name not in {target.name for target in machines} | {target.host.name for target in machines}:
+            records.require(stack, name)
+            raise RigError(f"{name}: has no Linux side, and only that can be verified.")
+    return [target for target in machines if not wanted or target.name in wanted or target.host.name in wanted]
+
+
+def examine(target: Target, *, quick: bool, tell: Tell, limit: float = LIMIT_SECONDS) -> Report:
+    """Check one machine. limit: seconds after which checks that still run are given up."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    hidden = secrets(target)
+    results: list[Result] = []
+
+    def take(result: Result) -> None:
+        results.append(_redacted(result, hidden))
+        tell(results[-1])
+
+    try:
+        reach.check(target.stack, target.host, target.name, access.config_file(target.stack))
+    except reach.UnreachableError as error:
+        take(_failure(target, "reachable", str(error), "Until SSH lets us in, nothing else can be checked."))
+    else:
+        _run(target, quick=quick, take=take, limit=limit)
+    return Report(
+        host=target.name,
+        label=target.host.label,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 1),
+        quick=quick,
+        results=tuple(results),
+    )
+
+
+def secrets(target: Target) -> list[str]:
+    """What must never be in a report: the tokens of the host's services."""
+    files = sorted((target.stack.dir / "secrets" / target.name).glob("[!.]*"))
+    return [text for file in files if (text := file.read_text(encoding="utf-8").strip())]
+
+
+def _run(target: Target, *, quick: bool, take: Tell, limit: float) -> None:
+    """Run pytest on the target. Each verdict comes through a pipe of its own as soon as it is known."""
+    receiving, sending = os.pipe()
+    command = [sys.executable, "-m", "pytest", str(CHECKS), f"--config-file={CHECKS / 'pytest.ini'}"]
+    command += ["-p", "pytest11.testinfra", f"--hosts={target.name}", f"--verdicts=/dev/fd/{sending}"]
+    command += ["--quick"] if quick else []
+    count, given_up = 0, threading.Event()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, os.fdopen(receiving) as verdicts:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=target.stack.root,
+                env=_environment(target.stack),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(sending,),
+            )
+        finally:
+            os.close(sending)
+
+        def give_up() -> None:
+            given_up.set()
+            process.kill()
+
+        timer = threading.Timer(limit, give_up)
+        timer.start()
+        try:
+            for line in verdicts:
+                if line.endswith("\n"):  # not one that was cut off in the middle
+                    take(Result.from_dict(json.loads(line)))
+                    count += 1
+            process.wait()
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+        output.seek(0)
+        tail = " | ".join(output.read().strip().splitlines()[-8:])
+    if given_up.is_set():
+        take(_failure(target, "finished", f"given up after {limit:.0f} s", "What is not listed here was not checked."))
+    elif process.returncode not in RAN:
+        take(_failure(target, "finished", tail, "The checks could not run to their end."))
+    elif not count:
+        take(_failure(target, "finished", "no check ran", "Nothing is known about this host."))
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    """What pytest needs to know, and nothing that a developer set for his own tests."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    return {
+        **kept,
+        "GPURIG_HOME": str(stack.home),
+        "GPURIG_STACK": stack.name,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+def _failure(target: Target, name: str, value: str, reason: str) -> Result:
+    advice = f"Then run `rig verify {target.name}` again."
+    return Result(
+        host=target.name, topic="verification", name=name, verdict="FAIL", value=value, reason=reason, advice=advice
+    )
+
+
+def _redacted(result: Result, hidden: Iterable[str]) -> Result:
+    texts = {key: value for key, value in result.to_dict().items() if isinstance(value, str)}
+    for secret in hidden:
+        texts = {key: value.replace(secret, "<token>") for key, value in texts.items()}
+    return Result.from_dict({**result.to_dict(), **texts})

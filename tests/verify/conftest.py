@@ -1,0 +1,137 @@
+"""Gives the checks their host, and takes down their verdicts.
+
+A check is a function that takes `check` and calls it once per verdict. A plain Testinfra function with asserts works
+as well: its name becomes the check's. What crashes is a FAIL, what is skipped is a SKIP with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpurig import access, verification
+from gpurig.stack import open_stack
+from gpurig.verdict import Result, Verdict
+
+RESULTS = pytest.StashKey[list[Result]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--verdicts", metavar="FILE", help="append each verdict to FILE, as one line of JSON")
+    parser.addoption("--quick", action="store_true", help="leave out what takes more than a few seconds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.connection = config.option.connection or "ssh"
+    config.option.ssh_config = config.option.ssh_config or str(access.config_file(open_stack()))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if config.getoption("quick") and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip("takes longer than --quick allows"))
+
+
+@pytest.fixture(scope="module")
+def target(_testinfra_host: Any) -> verification.Target:
+    """The machine that is checked, as it is recorded."""
+    return verification.targets(open_stack(), [_testinfra_host.backend.hostname])[0]
+
+
+@pytest.fixture(scope="module")
+def host(_testinfra_host: Any, target: verification.Target) -> Iterator[Any]:
+    """Testinfra's host, on which everything runs as root."""
+    with _testinfra_host.sudo() if target.capabilities.privilege == "sudo" else nullcontext():
+        yield _testinfra_host
+
+
+@pytest.fixture(scope="module")
+def as_user(target: verification.Target) -> Callable[[str], str]:
+    """Turns a shell command into one that runs as after a fresh login of the user."""
+    user = shlex.quote(target.endpoint.user)
+    return lambda command: f"/usr/sbin/runuser -l {user} -s /bin/sh -c {shlex.quote(command)}"
+
+
+class Check:
+    """Takes down verdicts of one test function."""
+
+    def __init__(self, item: pytest.Item, host: str) -> None:
+        self._item, self._host = item, host
+        self._clock = time.monotonic()
+        item.stash[RESULTS] = []
+
+    def __call__(
+        self, name: str, verdict: Verdict | bool, *, value: object, expected: str, reason: str, advice: str
+    ) -> None:
+        """One verdict. reason and advice are for the case that it is no PASS; see gpurig.verdict.Result."""
+        verdict = ("PASS" if verdict else "FAIL") if isinstance(verdict, bool) else verdict
+        if verdict == "PASS":
+            reason = advice = ""
+        self._take(name, verdict, value=str(value), expected=expected, reason=reason, advice=advice)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Say that nothing can be said, and why."""
+        self._take(name, "SKIP", reason=reason)
+
+    def _take(self, name: str, verdict: Verdict, **texts: str) -> None:
+        now = time.monotonic()
+        _take(self._item, _result(self._item, self._host, name, verdict, now - self._clock, **texts))
+        self._clock = now
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest, target: verification.Target) -> Check:
+    """Call it once per verdict."""
+    return Check(request.node, target.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    parameters: dict[str, Any] = getattr(item, "callspec").params  # noqa: B009 (pytest does not declare it)
+    host = parameters["_testinfra_host"].backend.hostname
+    own = item.name.partition("[")[0].removeprefix("test_").replace("_", " ")
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        _take(item, _result(item, host, own, "SKIP", call.duration, reason=reason))
+    elif report.failed and call.excinfo:
+        reason = f"The check itself went wrong: {_brief(call.excinfo)}"
+        advice = f"See it happen: `pytest {item.path} -c {item.config.inipath} --hosts {host}`."
+        _take(item, _result(item, host, own, "FAIL", call.duration, reason=reason, advice=advice))
+    elif report.when == "call":
+        if not (said := item.stash.get(RESULTS, None)):
+            verdict: Verdict = "PASS" if said is None else "FAIL"
+            reason = "" if said is None else "The check said nothing."
+            _take(item, _result(item, host, own, verdict, call.duration, reason=reason))
+        failed = [result for result in item.stash[RESULTS] if result.verdict == "FAIL"]
+        if failed:
+            report.outcome = "failed"
+            report.longrepr = "\n".join(f"{r.name}: {r.value} ({r.expected}). {r.reason} {r.advice}" for r in failed)
+    return report
+
+
+def _result(item: pytest.Item, host: str, name: str, verdict: Verdict, seconds: float, **texts: str) -> Result:
+    topic = item.path.stem.removeprefix("test_")
+    return Result(host=host, topic=topic, name=name, verdict=verdict, seconds=round(seconds, 2), **texts)
+
+
+def _take(item: pytest.Item, result: Result) -> None:
+    item.stash.setdefault(RESULTS, []).append(result)
+    if path := item.config.getoption("verdicts"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result.to_dict()) + "\n")
+
+
+def _brief(error: pytest.ExceptionInfo[BaseException]) -> str:
+    place = error.traceback[-1]
+    text = " ".join(str(error.value).split())[:300]
+    return f"{error.typename}: {text} ({Path(str(place.path)).name}:{place.lineno + 1})"
