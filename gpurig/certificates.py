@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Iterable
@@ -19,16 +20,24 @@ def extra(bundle: str) -> list[str]:
     """The PEM certificates of a bundle file that are no public authorities, each once, in the bundle's order.
 
     Public are those of certifi and those of this machine's own distribution: an authority that one of them no longer
-    trusts must not travel to a host as if the user had added it. An empty path gives an empty list.
+    trusts must not travel to a host as if the user had added it. `auto` is this machine's own bundle; an empty path gives
+    an empty list.
     Raises OSError where the file cannot be read, ValueError where it holds no certificate.
     """
+    bundle = own_bundle() if bundle == "auto" else bundle
     if not bundle:
         return []
-    found = {_der(pem): f"{pem}\n" for pem in _pems(Path(bundle))}
+    found = {_der(pem): f"{pem}\n" for pem in _pems(Path(bundle).expanduser())}
     if not found:
         raise ValueError(f"{bundle} holds no PEM certificate")
     public = {_der(pem) for path in _public() for pem in _pems(path)}
     return [pem for der, pem in found.items() if der not in public]
+
+
+def own_bundle() -> str:
+    """Path of the bundle that this machine's programs trust: SSL_CERT_FILE, else the system's; empty where there is none."""
+    candidates = (os.environ.get("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
+    return next((path for path in candidates if path and Path(path).is_file()), "")
 
 
 def _public() -> Iterable[Path]:
