@@ -100,5 +100,5 @@ def _line(line: str) -> Listener:
 
 
 def _address(text: str) -> str:
-    plain = text.strip("[]").split("%")[0]
+    plain = text.split("%")[0].strip("[]")
     return ANY if plain in ("0.0.0.0", "::", ANY, "") else plain  # noqa: S104 (compared with, never bound to)

@@ -45,9 +45,9 @@ def target(_testinfra_host: Any) -> verification.Target:
     return verification.targets(open_stack(), [_testinfra_host.backend.hostname])[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def host(_testinfra_host: Any, target: verification.Target) -> Iterator[Any]:
-    """Testinfra's host, on which everything runs as root."""
+    """Testinfra's host, on which everything runs as root. Every check has one, whether it asks for it or not."""
     with _testinfra_host.sudo() if target.capabilities.privilege == "sudo" else nullcontext():
         yield _testinfra_host
 
