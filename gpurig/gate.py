@@ -68,5 +68,8 @@ def runs_dir(stack: Stack, host: str) -> Path:
 def _on_host(stack: Stack, host: str) -> list[str]:
     name = records.require(stack, host).work()[0]
     command = access.ssh(stack, name, "-o", "ConnectTimeout=5")
-    answer = subprocess.run([*command, LIST_RUNS], capture_output=True, text=True, check=False, timeout=30)
-    return answer.stdout.split() if answer.returncode == 0 else []
+    try:
+        answer = subprocess.run([*command, LIST_RUNS], capture_output=True, text=True, check=True, timeout=30)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return []
+    return answer.stdout.split()
