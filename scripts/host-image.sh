@@ -35,6 +35,10 @@ rm -f /etc/ssh/ssh_host_*
 : > /etc/hostname
 : > /etc/resolv.conf
 systemctl mask --quiet console-getty.service systemd-firstboot.service
+# Without it, a login within two minutes after the last logout hangs where the kernel still has version 1 cgroups: there,
+# systemd in a container does not notice that the user's own systemd has ended.
+install -d /var/lib/systemd/linger
+: > /var/lib/systemd/linger/dev
 END
 )
 
@@ -53,13 +57,14 @@ image_name() {
   printf 'localhost/gpurig-host:%s\n' "${recipe:0:12}"
 }
 
-# A second build waits for the first and finds its image.
+# A second build waits for the first and finds its image. The lock is the user's, as Podman's images are.
 one_at_a_time() {
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/gpurig
   have podman || die "Podman is missing: run \`make setup\`."
   use_project_tools
   have flock || { build_once; return; } # not on macOS, where two builds at once only cost time
-  private_dir "$(gpurig_home)"
-  exec flock --close "$(gpurig_home)/image.lock" "$0" --locked
+  private_dir "$cache"
+  exec flock --close "$cache/image.lock" "$0" --locked
 }
 
 build_once() {

@@ -77,7 +77,7 @@ class Provider:
 
     def end(self, stack: Stack, machine: Machine) -> None:
         try:
-            self._podman.run("rm", "--force", "--volumes", "--time=5", machine.id)
+            self._podman.run("rm", "--force", "--volumes", "--time=0", machine.id)
         except PodmanError as error:
             if "no such container" not in error.stderr.lower() and "no container with" not in error.stderr.lower():
                 raise
