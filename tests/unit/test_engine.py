@@ -117,5 +117,5 @@ def test_a_host_that_refresh_forgot_comes_back_as_another_generation(stack: Stac
 
 
 def test_a_second_up_at_once_is_refused_and_names_the_first(stack: Stack, cloud: Cloud) -> None:
-    with engine._exclusive(stack), pytest.raises(ConfigError, match=rf"Another `rig` .* \(process {os.getpid()}\)"):
+    with engine.exclusive(stack), pytest.raises(ConfigError, match=rf"Another `rig` .* \(process {os.getpid()}\)"):
         engine.up(stack, hosts(), report=silent)
