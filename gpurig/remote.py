@@ -1,0 +1,92 @@
+"""Commands on a host, through OpenSSH.
+
+OpenSSH rather than Fabric's own connections: it shares one connection among all commands (ControlMaster), knows jump
+hosts, agents and hardware keys, checks host keys against our pinned ones and nothing else, and is what rsync uses too.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpurig import access, keys, reach
+from gpurig.errors import RigError
+from gpurig.host import Endpoint, Host
+from gpurig.stack import Stack
+
+SSH_FAILED = 255
+"""What ssh exits with where ssh itself failed, not the command."""
+
+NO_ANSWER = ("Connection refused", "timed out", "No route to host", "Network is unreachable", "Connection reset")
+"""Words of ssh where nothing answers at the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where commands for a host run: on its machine that holds environments and runs. alias: its name for ssh."""
+
+    stack: Stack
+    host: Host
+
+    @property
+    def alias(self) -> str:
+        return self.host.work()[0]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.host.work()[1]
+
+    def ssh(self, *options: str) -> list[str]:
+        """The beginning of an ssh command line; append the remote command."""
+        return access.ssh(self.stack, self.alias, *options)
+
+    def shell(self) -> str:
+        """The same without a host, as rsync's --rsh takes it."""
+        return shlex.join(access.ssh(self.stack, self.alias)[:-1])
+
+    def run(self, *words: str, data: bytes = b"") -> bytes:
+        """Run one command, given as its words, and return its output. Raises RigError in the user's terms."""
+        command = [*self.ssh(), shlex.join(words)]
+        done = subprocess.run(command, input=data, capture_output=True, check=False)
+        if done.returncode:
+            raise self.problem(done.returncode, done.stderr.decode(errors="replace"))
+        return done.stdout
+
+    def reach(self) -> None:
+        """Open the shared connection. Raises UnreachableError that says why it cannot be."""
+        self.run("true")
+
+    def problem(self, code: int, stderr: str) -> RigError:
+        """What a failed command means for the user."""
+        last = stderr.strip().splitlines()[-1] if stderr.strip() else f"exit code {code}"
+        if code == SSH_FAILED:
+            return self._unreachable(stderr, last)
+        if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+            return RigError(disk_full(self.host.name))
+        return RigError(f"{self.host.name}: {last}")
+
+    def _unreachable(self, stderr: str, last: str) -> RigError:
+        where = f"{self.endpoint.address}:{self.endpoint.port}"
+        if any(sign in stderr for sign in NO_ANSWER):
+            return reach.UnreachableError(
+                f"{self.host.name}: no SSH at {where} ({last.removeprefix('ssh: ')}). `rig doctor {self.host.name}` looks for "
+                "the reason; `rig up` starts a stopped host and makes one anew that is gone.",
+                lasting=False,
+            )
+        public = keys.login_key(self.stack.home).with_suffix(".pub")
+        return reach.diagnose(stderr, self.host.name, self.endpoint, f"gpurig:hosts.{self.host.name}", public)
+
+
+def disk_full(host: str) -> str:
+    """The message for a host without room."""
+    return (
+        f"{host}: its disk is full. See what takes it with `rig connect {host} -- 'df -h; du -xh ~ | sort -h | tail'`, "
+        "make room, and run this again: it goes on where it stopped."
+    )
+
+
+def split(words: Sequence[str]) -> str:
+    """A remote command line: one word is a line for the shell there, several are taken as they are."""
+    return words[0] if len(words) == 1 else shlex.join(words)

@@ -1,0 +1,145 @@
+"""Files up to a host and back, by rsync over our SSH, and every one of them verified by its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpurig import far_end, ignore, manifest, rsync
+from gpurig.errors import ConfigError, RigError
+from gpurig.manifest import Cache, Manifest
+from gpurig.remote import Place, disk_full
+from gpurig.rsync import Progress
+from gpurig.stack import Stack, locked
+
+PROJECTS = "gpurig/projects"
+"""Where a host keeps synced projects, each by its folder's name, below the login user's home."""
+
+SPARE_BYTES = 100_000_000
+"""Room that a transfer leaves on the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync did. sent: files that travelled, verified at the far end; kept: gone here, but changed on the host."""
+
+    files: int
+    bytes: int
+    sent: int
+    deleted: tuple[str, ...]
+    kept: tuple[str, ...]
+    seconds: float
+
+
+def project_folder(stack: Stack, start: Path | None = None) -> Path:
+    """What travels: the nearest folder upward with a `.rigignore`, else the one with Pulumi.yaml."""
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / ignore.IGNORE_FILE).is_file():
+            return folder
+        if folder == stack.root:
+            break
+    return stack.root
+
+
+def remote_folder(root: Path) -> str:
+    """Where a project lies on a host, below the login user's home."""
+    return f"{PROJECTS}/{root.name}"
+
+
+def push(place: Place, root: Path, *, progress: Progress | None = None) -> Synced:
+    """Make the project on the host the same as here, but for what `.rigignore` leaves out.
+
+    Deletes there only what an earlier sync put there. May be killed at any point: the next one repairs. Raises RigError.
+    """
+    busy = f"Another `rig` is bringing files to {place.host.name}; wait for it, then run this again"
+    with locked(place.stack.dir / "locks" / f"sync-{place.host.name}", wait=False, busy=busy):
+        return _push(place, root, progress)
+
+
+def pull(place: Place, source: str, target: Path, paths: Iterable[str], *, progress: Progress | None = None) -> None:
+    """Bring these files of a folder on the host (below the user's home) into a local folder. Raises RigError."""
+    target.mkdir(parents=True, exist_ok=True)
+    rsync.copy(place, f"{place.alias}:{source}", str(target), paths, "--partial-dir=.partial", progress=progress)
+
+
+def pull_verified(
+    place: Place, source: str, target: Path, wanted: Manifest, *, progress: Progress | None = None
+) -> None:
+    """Bring the files of a manifest here and compare each with its hash; one that differs is fetched once more.
+
+    Raises RigError that names the files that still differ.
+    """
+    pull(place, source, target, wanted, progress=progress)
+    bad = manifest.differing(target, wanted)
+    for path in bad:
+        (target / path).unlink(missing_ok=True)
+    if bad:
+        pull(place, source, target, bad, progress=progress)
+        bad = manifest.differing(target, {path: wanted[path] for path in bad})
+    if bad:
+        raise RigError(
+            f"{place.host.name}: {', '.join(bad[:5])} in ~/{source} is not what the run left there (SHA-256 differs), "
+            "so the results are not marked as verified."
+        )
+
+
+def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
+    started = time.monotonic()
+    entries = ignore.scan(root)
+    if not entries:
+        raise ConfigError(f"{root}: nothing to bring to a host; {ignore.IGNORE_FILE} leaves everything out.")
+    sizes = {entry.path: entry.size for entry in entries}
+    begun = _far_end(place, root, "begin", {"files": sizes})
+    if begun["missing"] + SPARE_BYTES > begun["free"]:
+        need, free = begun["missing"] / 1e9, begun["free"] / 1e9
+        raise RigError(f"{disk_full(place.host.name)} (To bring: {need:.1f} GB; free: {free:.1f} GB.)")
+    options = [f"--partial-dir={begun['state']}/partial", f"--temp-dir={begun['state']}/temporary"]
+    target = f"{place.alias}:{remote_folder(root)}"
+    cache = Cache(_cache_file(place.stack, root))
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        hashing = aside.submit(cache.hashes, root, entries)
+        sent = rsync.copy(place, str(root), target, sizes, *options, progress=progress)
+        hashes = hashing.result()
+    differing = _finish(place, root, entries, hashes, set(sizes) if begun["interrupted"] else sent)
+    if differing:  # changed while it travelled, or damaged: once more, compared by content
+        sent |= rsync.copy(place, str(root), target, differing, "--checksum", *options, progress=progress)
+        hashes |= manifest.of_folder(root, differing)
+        differing = _finish(place, root, entries, hashes, differing)
+    if differing:
+        names = ", ".join(sorted(differing)[:5])
+        raise RigError(f"{place.host.name}: what arrived differs from what is here: {names}. Run this again.")
+    cache.save()
+    return Synced(
+        files=len(entries),
+        bytes=sum(sizes.values()),
+        sent=len(sent),
+        deleted=tuple(begun["deleted"]),
+        kept=tuple(begun["kept"]),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _finish(
+    place: Place, root: Path, entries: Sequence[ignore.Entry], hashes: Manifest, check: Iterable[str]
+) -> set[str]:
+    """Let the host verify, and note what it has now; returns the paths that differ there."""
+    noted = {entry.path: hashes.get(entry.path) for entry in entries if entry.kind != "file" or entry.path in hashes}
+    answer = _far_end(place, root, "finish", {"manifest": noted, "check": sorted(noted.keys() & set(check))})
+    return set(answer["bad"])
+
+
+def _far_end(place: Place, root: Path, action: str, request: dict[str, Any]) -> Any:
+    program = Path(far_end.__file__).read_text(encoding="utf-8")
+    data = json.dumps(request, separators=(",", ":")).encode()
+    return json.loads(place.run("python3", "-c", program, action, remote_folder(root), data=data))
+
+
+def _cache_file(stack: Stack, root: Path) -> Path:
+    return stack.home / "cache" / f"sha256-{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
