@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ANY = "*"
 """Every address of the host."""
@@ -12,19 +13,23 @@ ANY = "*"
 COMMAND = "ss -H -lntu -p"
 """Prints what `parse` reads; as root, else the programs' names are missing."""
 
+NOTEBOOKS = "pgrep -f 'ipykernel_launcher'"
+"""Prints the processes that are Jupyter kernels, one a line."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Listener:
     """A listening TCP socket or an unconnected UDP one.
 
     address: `*` for every address; IPv6 without brackets.
-    process: name of a program that holds it; empty where the kernel or another container does.
+    process, pid: of a program that holds it; empty and 0 where the kernel or another container does.
     """
 
     protocol: str
     address: str
     port: int
     process: str = ""
+    pid: int = field(default=0, compare=False)
 
     @property
     def on_loopback(self) -> bool:
@@ -61,19 +66,29 @@ def parse(text: str) -> frozenset[Listener]:
 
 
 def undeclared(
-    found: Iterable[Listener], *, ssh_ports: Iterable[int], services: Mapping[str, int], declared: Iterable[str]
+    found: Iterable[Listener],
+    *,
+    ssh_ports: Iterable[int],
+    services: Mapping[str, int],
+    declared: Iterable[str],
+    notebooks: Iterable[int] = (),
 ) -> list[Listener]:
     """The sockets that neither sshd, nor a service on loopback, nor the configuration accounts for.
 
     services: name → port. declared: `address:port` as in a host's `listeners`, where the address may be `*`.
+    notebooks: processes that are Jupyter kernels. Each may have one port on loopback: ipykernel opens it for what forked
+    processes print, and takes nothing there without a random key (ipykernel.iostream.IOPubThread).
     """
+    found = list(found)
     allowed = {_declared(entry) for entry in declared}
     ports, ssh = set(services.values()), set(ssh_ports)
+    held = Counter(socket.pid for socket in found)
+    quiet = {pid for pid in notebooks if held[pid] == 1}
 
     def accounted(socket: Listener) -> bool:
         return (
             (socket.protocol == "tcp" and socket.process in SSH and socket.port in ssh)
-            or (socket.protocol == "tcp" and socket.on_loopback and socket.port in ports)
+            or (socket.protocol == "tcp" and socket.on_loopback and (socket.port in ports or socket.pid in quiet))
             or (socket.address, socket.port) in allowed
             or socket in SYSTEM
             or (socket.protocol == "udp" and socket.process in DHCP.get(socket.port, ()))
@@ -95,10 +110,10 @@ def _line(line: str) -> Listener:
         number = int(port)
     except (IndexError, ValueError) as error:
         raise ValueError(f"not a line of ss: {line!r}") from error
-    process = re.search(r'users:\(\("([^"]*)"', line)
-    return Listener(protocol, _address(address), number, process.group(1) if process else "")
+    process = re.search(r'users:\(\("([^"]*)",pid=(\d+)', line)
+    return Listener(protocol, _address(address), number, *((process[1], int(process[2])) if process else ()))
 
 
 def _address(text: str) -> str:
-    plain = text.split("%")[0].strip("[]")
+    plain = text.split("%", maxsplit=1)[0].strip("[]")
     return ANY if plain in ("0.0.0.0", "::", ANY, "") else plain  # noqa: S104 (compared with, never bound to)

@@ -153,6 +153,20 @@ def test_a_declared_socket_is_accounted_for(declared: str, line: str) -> None:
     assert undeclared(line, declared=(declared,)) == []
 
 
+@pytest.mark.parametrize(
+    ("ports", "left"),
+    [(["127.0.0.1:41001"], 0), (["127.0.0.1:41001", "127.0.0.1:41002"], 2), (["0.0.0.0:41001"], 1)],
+    ids=["its own", "two", "everywhere"],
+)
+def test_a_notebook_may_have_one_port_on_loopback(ports: list[str], left: int) -> None:
+    found = listeners.parse(
+        "".join(f'tcp LISTEN 0 5 {port} 0.0.0.0:* users:(("python",pid=77,fd=3))\n' for port in ports)
+    )
+    known = listeners.undeclared(found, ssh_ports=[], services={}, declared=[], notebooks=[77])
+    unknown = listeners.undeclared(found, ssh_ports=[], services={}, declared=[], notebooks=[78])
+    assert (len(known), len(unknown)) == (left, len(ports))
+
+
 def test_a_declaration_for_loopback_does_not_open_every_address() -> None:
     assert undeclared('tcp LISTEN 0 5 0.0.0.0:9000 0.0.0.0:* users:(("x",pid=1,fd=3))', declared=("127.0.0.1:9000",))
 

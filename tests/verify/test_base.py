@@ -153,7 +153,9 @@ def test_restart(target: Target, host: Any, check: Any) -> None:
 def test_open_files(target: Target, host: Any, check: Any) -> None:
     """What runs here as root, or as the user, can be changed by nobody else. uv's own lock files are open and empty."""
     where = "/etc/gpurig /opt/gpurig/bin /opt/gpurig/environments"
-    found = host.run(f"find {where} -xdev -not -type l -not -name .lock -perm /002 2>/dev/null | head -n 5").stdout.split()
+    found = host.run(
+        f"find {where} -xdev -not -type l -not -name .lock -perm /002 2>/dev/null | head -n 5"
+    ).stdout.split()
     check(
         "files that anyone can change",
         not found,

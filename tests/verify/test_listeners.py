@@ -1,0 +1,54 @@
+"""Every socket that listens was declared: sshd's, a service's on loopback, or one that the configuration names."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gpurig import listeners, services
+from gpurig.listeners import Listener
+from gpurig.verification import Target
+
+
+def test_listeners(target: Target, host: Any, check: Any) -> None:
+    ports = {name: service.port for name, service in services.of_host(target.host).items()} if target.services else {}
+    declared = target.host.spec.get("listeners", ())
+
+    def undeclared() -> list[Listener]:
+        found = listeners.parse(host.check_output(listeners.COMMAND))
+        notebooks = [int(pid) for pid in host.run(listeners.NOTEBOOKS).stdout.split()]
+        return listeners.undeclared(
+            found, ssh_ports=ssh_ports(target), services=ports, declared=declared, notebooks=notebooks
+        )
+
+    extra = undeclared()
+    if extra:  # a name that is just being looked up uses a UDP socket for a moment
+        time.sleep(1)
+        extra = [socket for socket in undeclared() if socket in extra]
+    if not extra:
+        check("listening sockets", True, value="all declared", expected="only declared ones", reason="", advice="")
+    for socket in extra:
+        owner = socket.process or "unknown, in the kernel or another container"
+        service = next((name for name, port in ports.items() if port == socket.port and socket.protocol == "tcp"), None)
+        check(
+            f"{socket.protocol} {socket}",
+            False,
+            value=f"opened by {owner}",
+            expected=f"{service} on 127.0.0.1 only" if service else "only declared sockets",
+            reason="Others on this host can reach it."
+            if socket.on_loopback
+            else "Whoever reaches this host can reach it.",
+            advice=(
+                f"Run `ansible-playbook playbooks/site.yml --tags services --limit {target.name}`."
+                if service
+                else f'Stop it; or, if it shall be there, write `listeners: ["{socket}"]` '
+                f"under gpurig:hosts.{target.host.name} in {target.stack.file.name} and run `rig up`."
+            ),
+        )
+
+
+def ssh_ports(target: Target) -> set[int]:
+    """Where sshd may listen: a container's is published under another number, see inventories/group_vars/kernel_*.yml."""
+    if target.capabilities.kernel == "shared":
+        return {int(target.host.variables.get("sshd_port", 22))}
+    return {target.endpoint.port, int(target.host.variables.get("sshd_port", target.endpoint.port))}

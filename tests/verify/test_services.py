@@ -1,0 +1,181 @@
+"""Services: run now and after each start, answer whoever has their token and nobody else, and on loopback only."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpurig import listeners, probe, services
+from gpurig.services import Service
+from gpurig.verification import Target
+
+FOLDER = "/etc/gpurig/services"
+ENVIRONMENTS = "/opt/gpurig/environments"
+KERNEL = Path(__file__).parent / "probes" / "kernel.py"
+
+REFUSALS = (401, 403, 404)
+
+
+@pytest.fixture(scope="module")
+def wanted(target: Target) -> dict[str, Service]:
+    if not target.services:
+        pytest.skip("no service is configured for this host")
+    return services.of_host(target.host)
+
+
+@pytest.fixture(scope="module")
+def fix(target: Target) -> str:
+    return f"Run `ansible-playbook playbooks/site.yml --tags services --limit {target.name}`."
+
+
+def test_runs(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
+    """Now, and after the next start of the host."""
+    state = _systemd if target.capabilities.init == "systemd" else _supervisor
+    for name in wanted:
+        running, at_boot = state(host, name)
+        check(
+            f"{name}: runs",
+            running in ("active", "RUNNING"),
+            value=running,
+            expected="running",
+            reason="It was stopped, or it ends again and again.",
+            advice=f"Read `rig connect {target.host.name} -- {_log_command(target, name)}`. {fix}",
+        )
+        check(
+            f"{name}: starts with the host",
+            at_boot,
+            value="yes" if at_boot else "no",
+            expected="yes",
+            reason="After the next start it would be missing.",
+            advice=fix,
+        )
+
+
+def test_answers(wanted: dict[str, Service], target: Target, check: Any, fix: str) -> None:
+    """Through SSH, as `rig open` does: with the token, without it, and with a wrong one."""
+    for name, service in wanted.items():
+        token = services.token(target.stack.dir, target.name, name)
+
+        def answer(path: str, token: str, port: int = service.port) -> probe.Answer:
+            return probe.get(target.stack, target.name, port, path.replace("{token}", token))
+
+        opened = answer(service.open, token)
+        check(
+            f"{name}: answers with its token",
+            opened.status == 200 and opened.path == probe.path_of(service.open.replace("{token}", token)),
+            value=opened,
+            expected="HTTP 200",
+            reason="`rig open` cannot show it.",
+            advice=f"Read `rig connect {target.host.name} -- {_log_command(target, name)}`. {fix}",
+        )
+        bare, wrong = answer(service.refuse, token=""), answer(service.open, token="wrong")  # noqa: S106 (is no secret)
+        let_in = wrong.status == 200 and wrong.path == probe.path_of(service.open.replace("{token}", "wrong"))
+        check(
+            f"{name}: refuses without its token",
+            bare.status in REFUSALS and not let_in,
+            value=f"without: {bare}; with a wrong one: {'let in' if let_in else 'refused'}",
+            expected=f"HTTP {', '.join(map(str, REFUSALS))}",
+            reason="Whoever gets onto this host, as any user, can use it, and what it runs runs as its user.",
+            advice=fix,
+        )
+
+
+def test_addresses(wanted: dict[str, Service], host: Any, check: Any, fix: str) -> None:
+    found = listeners.parse(host.check_output(listeners.COMMAND))
+    for name, service in wanted.items():
+        sockets = sorted(socket for socket in found if socket.protocol == "tcp" and socket.port == service.port)
+        check(
+            f"{name}: on loopback only",
+            bool(sockets) and all(socket.on_loopback for socket in sockets),
+            value=", ".join(map(str, sockets)) or f"nothing listens on port {service.port}",
+            expected=f"127.0.0.1:{service.port}",
+            reason="Whoever reaches this host can reach it, past SSH.",
+            advice=fix,
+        )
+
+
+def test_secrets(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
+    """The token is in one file for root alone; not in what `ps` shows to every user, and not in the log."""
+    shown = host.check_output("ps -ewwo args")
+    for name in wanted:
+        token = services.token(target.stack.dir, target.name, name)
+        file = host.file(f"{FOLDER}/{name}.env")
+        log = host.run(_log_command(target, name)).stdout
+        places = {
+            f"{file.path} is not for root alone": not file.exists or file.user != "root" or file.mode & 0o077,
+            "ps shows it": token in shown,
+            "the log has it": token in log,
+        }
+        leaks = [place for place, leaks in places.items() if leaks]
+        check(
+            f"{name}: token is secret",
+            not leaks,
+            value=", ".join(leaks) or "in one file for root alone",
+            expected="in one file for root alone",
+            reason="Other users of this host could use the service.",
+            advice=fix,
+        )
+        check(
+            f"{name}: log",
+            bool(log.strip()),
+            value=f"{len(log.splitlines())} last lines" if log.strip() else "empty or missing",
+            expected=f"`{_log_command(target, name)}` shows it",
+            reason="When it fails, nobody can see why.",
+            advice=fix,
+        )
+
+
+@pytest.mark.slow
+def test_kernel(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
+    """Jupyter starts a kernel that computes and cannot be talked to over TCP, where it would open five ports more."""
+    if "jupyter" not in wanted:
+        pytest.skip("this host runs no Jupyter")
+    service = wanted["jupyter"]
+    environment = target.host.variables.get("services_environments", {}).get("jupyter", service.environment)
+    user, program = shlex.quote(target.endpoint.user), shlex.quote(KERNEL.read_text(encoding="utf-8"))
+    python = f"{ENVIRONMENTS}/{environment}/.venv/bin/python"
+    start = f"/usr/sbin/runuser -u {user} -- timeout 90 {python} -I -c {program} {service.port}"
+    answer = host.run(f"set -a; . {FOLDER}/jupyter.env; cd /; {start}")
+    found = json.loads(answer.stdout) if answer.rc == 0 else {}
+    said = (answer.stderr.strip().splitlines() or [f"exit code {answer.rc}"])[-1]
+    check(
+        "jupyter: a kernel computes",
+        found.get("answer") == "42",
+        value=f"6 * 7 = {found['answer']}" if found else said,
+        expected="6 * 7 = 42",
+        reason="Notebooks do not run.",
+        advice=f"Read `rig connect {target.host.name} -- {_log_command(target, 'jupyter')}`. {fix}",
+    )
+    if not found:
+        check.skip("jupyter: ports of a kernel", "no kernel started")
+        return
+    check(
+        "jupyter: ports of a kernel",
+        len(found["tcp"]) <= 1,
+        value=", ".join(map(str, found["tcp"])) or "none",
+        expected="at most ipykernel's own one for output of forked processes",
+        reason="Every user of this host could talk to the kernel.",
+        advice=fix,
+    )
+
+
+def _systemd(host: Any, name: str) -> tuple[str, bool]:
+    shown = host.run(f"systemctl show gpurig-{name} --property=ActiveState,UnitFileState").stdout
+    facts = dict(line.partition("=")[::2] for line in shown.splitlines())
+    return facts.get("ActiveState", "unknown"), facts.get("UnitFileState") == "enabled"
+
+
+def _supervisor(host: Any, name: str) -> tuple[str, bool]:
+    said = host.run(f"supervisorctl status gpurig-{name}").stdout.split()
+    starts = "test -x /etc/gpurig/boot.d/10-supervisor && grep -qx autostart=true /etc/supervisor/conf.d/gpurig-%s.conf"
+    return said[1] if len(said) > 1 else "unknown", host.run(starts, name).rc == 0
+
+
+def _log_command(target: Target, name: str) -> str:
+    if target.capabilities.init == "systemd":
+        return f"journalctl --unit gpurig-{name} --no-pager --lines 50"
+    return f"tail -n 50 /var/log/gpurig/{name}.log"
