@@ -24,7 +24,7 @@ main() {
     done) mv "$run/token" "$run/confirmed" && rm -rf "$state/before" "$run" "$boot" ;;
     restore) [ ! -e "$run/token" ] || { mv "$run/token" "$run/expired" && restore; } ;;
     "") restore ;; # the host starts again in the middle of a change
-    guard) sleep "$2" && mv "$run/token" "$run/expired" 2>/dev/null && restore ;;
+    guard) guard "$2" "$3" ;;
     *) sed -n '2,9p' "$0" >&2 && exit 2 ;;
   esac
 }
@@ -54,10 +54,19 @@ try() {
     sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' "$config"
   fi
   grep -v '^Include ' "$state/candidate.conf" >"$run/trial.conf"
-  echo $(($(date +%s) + $1 + 5)) >"$run/token"
+  until=$(($(date +%s) + $1 + 5))
+  echo "$until" >"$run/token"
   check_or_restore
-  setsid nohup "$0" guard "$1" </dev/null >/dev/null 2>&1 &
+  setsid nohup "$0" guard "$1" "$until" </dev/null >/dev/null 2>&1 &
   reload
+}
+
+# The token of a later change is none of its business.
+guard() {
+  sleep "$1"
+  if [ "$(cat "$run/token" 2>/dev/null)" = "$2" ] && mv "$run/token" "$run/expired" 2>/dev/null; then
+    restore
+  fi
 }
 
 keep() {
