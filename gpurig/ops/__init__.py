@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from gpurig.ops import hosts, status
+from gpurig.ops import data, hosts, jobs, status
 from gpurig.ops.command import Command
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "Hosts": (hosts.up, hosts.preview, hosts.refresh, status.status, hosts.down),
+    "Work": (data.sync, jobs.train, jobs.logs, jobs.cancel, jobs.runs, data.results),
 }
 """Heading of `rig --help` → its commands."""
 
@@ -19,4 +20,5 @@ def collection() -> Collection:
     for commands in GROUPS.values():
         for command in commands:
             made.add_task(command)
+    made.configure({"gpurig": {"stack": "", "json": False}})
     return made

@@ -67,3 +67,27 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
     console = Console(stderr=True, highlight=False)
     with console.status(what):
         yield lambda line: console.print(line, markup=False)
+
+
+@contextmanager
+def transfer(what: str) -> Iterator[Callable[[float, str], None] | None]:
+    """Progress of a transfer: yields a function that takes the part done, 0 to 1, and the speed. None without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn(what), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}")]
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(what, total=1.0, speed="")
+        yield lambda part, speed: bars.update(bar, completed=part, speed=speed)
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":  # noqa: PLR2004 (SI prefixes)
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError

@@ -78,7 +78,14 @@ def _as_data(steps: list[Step]) -> list[dict[str, object]]:
 def _listing(steps: list[Step], *, verbs: bool = False) -> str:
     if not steps:
         return "No hosts are configured."
-    words = {"create": "created", "update": "updated", "replace": "replaced", "start": "started", "end": "ended", "same": "unchanged"}
+    words = {
+        "create": "created",
+        "update": "updated",
+        "replace": "replaced",
+        "start": "started",
+        "end": "ended",
+        "same": "unchanged",
+    }
     rows = [
         (SIGNS[step.action], step.host, words[step.action] if verbs else step.action, ", ".join(step.keys))
         for step in steps
