@@ -42,6 +42,9 @@ install -d /var/lib/systemd/linger
 END
 )
 
+# systemd stops on this signal; as a list, the command is process 1 and no shell is.
+settings=(--change 'STOPSIGNAL=SIGRTMIN+3' --change 'CMD=["/sbin/init"]')
+
 main() {
   case ${1:-} in
     --tag) image_name ;;
@@ -53,7 +56,7 @@ main() {
 
 image_name() {
   local recipe
-  recipe=$(printf '%s\n' "$release" "${packages[*]}" "$customize" | digest)
+  recipe=$(printf '%s\n' "$release" "${packages[*]}" "$customize" "${settings[*]}" | digest)
   printf 'localhost/gpurig-host:%s\n' "${recipe:0:12}"
 }
 
@@ -83,7 +86,7 @@ build() {
   say "Building host image $1 (Debian $release, about half a minute) …"
   make_archive "$work/image.tar" >"$work/log" 2>&1 || die "building the host image failed:
 $(tail -n 15 "$work/log")"
-  podman import --quiet --change 'STOPSIGNAL=SIGRTMIN+3' --change 'CMD=/sbin/init' "$work/image.tar" "$1" >/dev/null
+  podman import --quiet "${settings[@]}" "$work/image.tar" "$1" >/dev/null
 }
 
 make_archive() {
