@@ -42,9 +42,17 @@ class StackConfig(BaseModel):
     secrets: dict[SecretName, str] = Field(default_factory=dict, repr=False)
 
 
-def load(stack: Stack) -> StackConfig:
-    """Read the stack's file for the embedded engine. Raises ConfigError that lists every mistake."""
-    return parse(read(stack.file), stack.file.name)
+def load(stack: Stack, *, pulumi_decrypts: bool = False) -> StackConfig:
+    """Read the stack's file. Raises ConfigError that lists every mistake.
+
+    pulumi_decrypts: leave out the secrets that Pulumi encrypted, because Pulumi's program will have them; without it,
+    those are mistakes unless the environment has them.
+    """
+    raw = read(stack.file)
+    secrets = raw.get("secrets")
+    if pulumi_decrypts and isinstance(secrets, dict):
+        raw["secrets"] = {name: value for name, value in secrets.items() if not _encrypted(value)}
+    return parse(raw, stack.file.name)
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -166,7 +174,7 @@ def _explain(problem: Any, source: str) -> str:
     else:
         allowed = list(StackConfig.model_fields)
     key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
-    found = _shown(problem["input"])
+    found = "a value" if location[0] == "secrets" else _shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden":
             return (

@@ -70,31 +70,50 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
 def refresh(stack: Stack, *, report: Report) -> list[str]:
     """Compare the records with what the providers list; forgets, and returns, the hosts that are gone."""
     with exclusive(stack):
-        gone = []
-        for name, host in records.load(stack).items():
-            if lifecycle.observe(stack, host) is None:
-                report(f"{name}: gone ({host.label}); `rig up` makes it again")
-                lifecycle.forget(stack, host)
-                gone.append(name)
-        return gone
+        return forget_gone(stack, records.load(stack), report=report)
 
 
 def down(stack: Stack, names: Iterable[str] | None, *, report: Report) -> list[str]:
     """End the named hosts, or all of the stack: recorded, interrupted, or only configured. Returns their names."""
     with exclusive(stack):
-        chosen = choose(stack, names)
+        chosen = choose(stack, known(stack), names)
         end(stack, chosen, report=report)
         return list(chosen)
 
 
-def choose(stack: Stack, names: Iterable[str] | None) -> dict[str, str]:
-    """The named hosts, or all, with their providers. Raises RigError for a name that is not known here."""
-    hosts = known(stack)
+def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> None:
+    """End one host, if it passes the destroy gate, and make it anew. Raises RigError."""
+    with exclusive(stack):
+        spec = configured(stack, config, name)
+        end(stack, {host: provider for host, provider in known(stack).items() if host == name}, report=report)
+        lifecycle.ensure(stack, name, spec, report=report)
+
+
+def configured(stack: Stack, config: StackConfig, name: str) -> HostSpec:
+    """The configuration of a host. Raises RigError where it has none."""
+    if name not in config.hosts:
+        raise RigError(f"No host {name!r} in {stack.file.name}. Hosts there: {', '.join(config.hosts) or 'none'}.")
+    return config.hosts[name]
+
+
+def choose(stack: Stack, hosts: Mapping[str, str], names: Iterable[str] | None) -> dict[str, str]:
+    """The named ones of these hosts, or all. Raises RigError for a name that is not among them."""
     chosen = sorted(hosts if names is None else names)
     unknown = [name for name in chosen if name not in hosts]
     if unknown:
         raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(hosts) or 'none'}.")
     return {name: hosts[name] for name in chosen}
+
+
+def forget_gone(stack: Stack, names: Iterable[str], *, report: Report) -> list[str]:
+    """Drop the records of those of these hosts whose machines their providers no longer list; returns their names."""
+    gone = []
+    for host in [host for name, host in records.load(stack).items() if name in set(names)]:
+        if lifecycle.observe(stack, host) is None:
+            report(f"{host.name}: gone ({host.label}); `rig up` makes it again")
+            lifecycle.forget(stack, host)
+            gone.append(host.name)
+    return gone
 
 
 def end(stack: Stack, hosts: Mapping[str, str], *, report: Report) -> None:
