@@ -18,7 +18,7 @@ from pulumi import dynamic
 from pulumi.runtime import config as pulumi_config
 
 from gpurig import config, engine, lifecycle, providers, records
-from gpurig.errors import RigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack, home, project_root
@@ -92,12 +92,9 @@ def configuration() -> config.StackConfig:
 
     Hosts that an interrupted run left and that are no longer configured are ended here, but not in a preview.
     """
-    prefix = f"{config.NAMESPACE}:"
-    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
-    raw = {key.removeprefix(prefix): _data(value) for key, value in values.items() if key.startswith(prefix)}
     try:
         stack = Stack(pulumi.get_project(), pulumi.get_stack(), project_root(), home())
-        found = config.parse(raw, stack.file.name)
+        found = _checked(stack)
         _provide(found.secrets)
         if not pulumi.runtime.is_dry_run():
             left = {name: provider for name, provider in records.intents(stack).items() if name not in found.hosts}
@@ -105,6 +102,30 @@ def configuration() -> config.StackConfig:
     except RigError as error:
         raise pulumi.RunError(str(error)) from None
     return found
+
+
+def _checked(stack: Stack) -> config.StackConfig:
+    prefix = f"{config.NAMESPACE}:"
+    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    raw = {key.removeprefix(prefix): _data(value) for key, value in values.items() if key.startswith(prefix)}
+    mistakes = []
+    if raw.get("secrets") and not pulumi_config.is_config_secret(f"{prefix}secrets"):
+        mistakes.append(
+            f"{stack.file.name}: {prefix}secrets: not encrypted, so Pulumi would keep them readable in its state; set each "
+            f"with `pulumi config set --secret --path {prefix}secrets.NAME`, or as an environment variable."
+        )
+    if pulumi_config.is_config_secret(f"{prefix}hosts"):
+        mistakes.append(
+            f"{stack.file.name}: {prefix}hosts: encrypted values are read only under {prefix}secrets; move them there."
+        )
+    try:
+        found = config.parse(raw, stack.file.name)
+    except ConfigError as error:
+        mistakes.append(str(error))
+    else:
+        if not mistakes:
+            return found
+    raise ConfigError("\n".join(mistakes))
 
 
 def _ensured(props: Properties) -> Properties:
