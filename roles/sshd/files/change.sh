@@ -2,12 +2,14 @@
 # Changes sshd's configuration in steps that cannot lock anyone out. Managed by gpurig, role sshd.
 #
 #   change.sh try SECONDS   add the candidate as a trial on top of what is there, and start the guard
-#   change.sh keep          the trial let a new login in: make the candidate the configuration
-#   change.sh done          the configuration let a new login in: call the guard off
+#   change.sh keep PROOF    make the candidate the configuration
+#   change.sh done PROOF    call the guard off
 #   change.sh restore       put back what was there before
 #
-# The trial lies under /run and is read first; a restart of the host ends it. Nobody has to be connected for the guard to act:
-# it is a process of its own on this host, and whoever renames the token first (guard or `done`) decides.
+# The trial lies under /run and is read first; a restart of the host ends it. It gives every new session a variable GPURIG_SSHD,
+# which is the proof that `keep` and `done` ask for: only a login that the new configuration let in can show it.
+# Nobody has to be connected for the guard to act: it is a process of its own on this host, and whoever renames the token first
+# (guard or `done`) decides.
 set -eu
 umask 077
 
@@ -20,12 +22,13 @@ boot=/etc/gpurig/boot.d/00-sshd-restore
 main() {
   case "${1:-}" in
     try) try "$2" ;;
-    keep) keep ;;
-    done) mv "$run/token" "$run/confirmed" && rm -rf "$state/before" "$run" "$boot" ;;
+    keep) prove "$2" trial && keep ;;
+    done) prove "$2" kept && mv "$run/token" "$run/confirmed" && clean ;;
     restore) [ ! -e "$run/token" ] || { mv "$run/token" "$run/expired" && restore; } ;;
-    "") restore ;; # the host starts again in the middle of a change
     guard) guard "$2" "$3" ;;
-    *) sed -n '2,9p' "$0" >&2 && exit 2 ;;
+    proof) sed -n 's/^SetEnv GPURIG_SSHD=//p' "$run/trial.conf" ;; # for a way in that is no SSH
+    "") put_back && clean ;;                                       # the host starts in the middle of a change
+    *) sed -n '2,13p' "$0" >&2 && exit 2 ;;
   esac
 }
 
@@ -53,12 +56,23 @@ try() {
   if ! grep -Eqs '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config\.d/\*\.conf' "$config"; then
     sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' "$config"
   fi
-  grep -v '^Include ' "$state/candidate.conf" >"$run/trial.conf"
   until=$(($(date +%s) + $1 + 5))
+  { echo "SetEnv GPURIG_SSHD=trial-$until" && grep -v '^Include ' "$state/candidate.conf"; } >"$run/trial.conf"
   echo "$until" >"$run/token"
   check_or_restore
   setsid nohup "$0" guard "$1" "$until" </dev/null >/dev/null 2>&1 &
   reload
+}
+
+prove() {
+  if [ ! -e "$run/token" ]; then
+    echo "No change of sshd is under way: the guard has put the old configuration back." >&2
+    exit 1
+  fi
+  if [ "$1" != "$2-$(cat "$run/token")" ]; then
+    echo "This login was not let in by the new configuration." >&2
+    exit 1
+  fi
 }
 
 # The token of a later change is none of its business.
@@ -77,7 +91,7 @@ keep() {
       sed -i -E 's/^[[:space:]]*Port[[:space:]=]/# Now in 00-gpurig.conf: &/I' "$file"
     fi
   done
-  rm -f "$run/trial.conf"
+  echo "SetEnv GPURIG_SSHD=kept-$(cat "$run/token")" >"$run/trial.conf"
   check_or_restore
   reload
 }
@@ -91,14 +105,22 @@ save() {
 }
 
 restore() {
+  put_back
+  reload
+  clean
+}
+
+put_back() {
   if [ -e "$state/before" ]; then
     cp -p "$state/before/sshd_config" "$config"
     if [ ! -e "$state/before/sshd_config.d/00-gpurig.conf" ]; then rm -f "$own"; fi
     cp -pR "$state/before/sshd_config.d/." /etc/ssh/sshd_config.d/
   fi
   rm -rf "$run" "$boot"
-  reload
-  rm -rf "$state/before"
+}
+
+clean() {
+  rm -rf "$state/before" "$run" "$boot"
 }
 
 check_or_restore() {
