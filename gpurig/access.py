@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -19,16 +20,19 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 SOCKET_ROOM = 50
 """Bytes of a Unix socket's path (108 at most) that the folder may take; ssh needs the rest."""
 
+_INCLUDE = re.compile(r"\s*Include[\s=]", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One `Host` block of the SSH configuration."""
+    """One host of the SSH configuration. ports: its services' ports, for the alias `<alias>.tunnel`."""
 
     alias: str
     label: str
     endpoint: Endpoint
     identity: str
     control: str
+    ports: tuple[int, ...]
 
 
 def config_file(stack: Stack) -> Path:
@@ -49,7 +53,7 @@ def known_hosts_file(stack: Stack) -> Path:
 def publish(stack: Stack, hosts: Iterable[Host]) -> None:
     """Let SSH know of these hosts, and of no others of this stack."""
     write(stack, hosts, stack.dir)
-    write_private(include_file(stack.home), f"# Written by gpurig.\nInclude {stack.home}/*/*/ssh_config\n")
+    write_private(include_file(stack.home), f'# Written by gpurig.\nInclude "{stack.home}/*/*/ssh_config"\n')
 
 
 def write(stack: Stack, hosts: Iterable[Host], folder: Path) -> Path:
@@ -80,8 +84,39 @@ def hang_up(stack: Stack, alias: str) -> None:
         subprocess.run(ssh(stack, alias, "-O", "exit"), capture_output=True, check=False)
 
 
+def user_config() -> Path:
+    """The user's own SSH configuration."""
+    return Path.home() / ".ssh" / "config"
+
+
+def include_line(home: Path) -> str:
+    """The line in the user's own SSH configuration that makes `ssh HOST` work everywhere."""
+    return f'Include "{include_file(home)}"'
+
+
+def is_included(home: Path) -> bool:
+    """Whether the user's own SSH configuration has that line, in whatever notation."""
+    try:
+        lines = user_config().read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    paths = [re.split(r"[\s=]+", line.strip(), maxsplit=1)[-1] for line in lines if _INCLUDE.match(line)]
+    return any(Path(path.strip('"')).expanduser() == include_file(home) for path in paths)
+
+
+def add_include(home: Path) -> None:
+    """Put that line first in the user's own SSH configuration; what is in there stays as it is."""
+    config = user_config().resolve()  # it may be a link into a folder of dotfiles
+    private_dir(config.parent)
+    before = config.read_text(encoding="utf-8") if config.exists() else ""
+    mode = config.stat().st_mode if config.exists() else 0o600
+    write_private(config, f"{include_line(home)}\n\n{before}" if before else f"{include_line(home)}\n")
+    config.chmod(mode)
+
+
 def _entries(stack: Stack, host: Host) -> list[Entry]:
     own = keys.login_key(stack.home)
+    working = host.work()[0]
     return [
         Entry(
             alias=name,
@@ -89,9 +124,18 @@ def _entries(stack: Stack, host: Host) -> list[Entry]:
             endpoint=endpoint,
             identity=str(Path(endpoint.identity).expanduser()) if endpoint.identity else str(own),
             control=str(_control_dir(stack) / hashlib.sha256(f"{host.label}/{name}".encode()).hexdigest()[:16]),
+            ports=_ports(host) if name == working else (),
         )
         for name, endpoint, _ in host.machines()
     ]
+
+
+def _ports(host: Host) -> tuple[int, ...]:
+    if not host.services:
+        return ()
+    from gpurig import services
+
+    return tuple(service.port for service in services.of_host(host).values())
 
 
 def _control_dir(stack: Stack) -> Path:

@@ -76,6 +76,8 @@ def _run(words: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code if isinstance(error, RigError) else 2
     except Exit as exit_:
+        if "--debug" in words and exit_.__cause__:
+            traceback.print_exception(exit_.__cause__)
         if exit_.message:
             sys.stderr.write(f"{exit_.message}\n")
         return exit_.code

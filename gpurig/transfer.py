@@ -16,7 +16,7 @@ from gpurig.errors import ConfigError, RigError
 from gpurig.manifest import Cache, Manifest
 from gpurig.remote import Place, disk_full
 from gpurig.rsync import Progress
-from gpurig.stack import Stack, locked
+from gpurig.stack import Stack, locked, write_private
 
 PROJECTS = "gpurig/projects"
 """Where a host keeps synced projects, each by its folder's name, below the login user's home."""
@@ -61,6 +61,14 @@ def push(place: Place, root: Path, *, progress: Progress | None = None) -> Synce
     busy = f"Another `rig` is bringing files to {place.host.name}; wait for it, then run this again"
     with locked(place.stack.dir / "locks" / f"sync-{place.host.name}", wait=False, busy=busy):
         return _push(place, root, progress)
+
+
+def synced_folders(stack: Stack, host: str) -> list[Path]:
+    """The folders of this machine that were brought to a host, the latest last."""
+    try:
+        return [Path(line) for line in _synced_file(stack, host).read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
 
 
 def pull(place: Place, source: str, target: Path, paths: Iterable[str], *, progress: Progress | None = None) -> None:
@@ -116,6 +124,8 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
         names = ", ".join(sorted(differing)[:5])
         raise RigError(f"{place.host.name}: what arrived differs from what is here: {names}. Run this again.")
     cache.save()
+    known = [folder for folder in synced_folders(place.stack, place.host.name) if folder != root]
+    write_private(_synced_file(place.stack, place.host.name), "".join(f"{folder}\n" for folder in [*known, root]))
     return Synced(
         files=len(entries),
         bytes=sum(sizes.values()),
@@ -143,3 +153,7 @@ def _far_end(place: Place, root: Path, action: str, request: dict[str, Any]) -> 
 
 def _cache_file(stack: Stack, root: Path) -> Path:
     return stack.home / "cache" / f"sha256-{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
+
+
+def _synced_file(stack: Stack, host: str) -> Path:
+    return stack.dir / "synced" / host

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from gpurig.errors import ConfigError
+from gpurig.errors import ConfigError, RigError
+
+Remains = Literal["words", "after --", "everything"]
 
 GLOBAL_FLAGS = ("--json", "--debug", "--help", "-h", "--version")
 GLOBAL_OPTIONS = ("--stack",)
@@ -19,13 +22,20 @@ class Command(Task):  # type: ignore[type-arg]  # Invoke's Task is generic over 
     """An Invoke task and how its words are read.
 
     words: parameters that bare words fill, in this order; those with a default may be left out.
-    rest: parameter that takes all that remains, as one shell-quoted string: what follows `--`, or, where
-    `rest_follows_words`, everything after the last word, whatever it looks like.
+    rest: parameter that takes what remains, as one shell-quoted string.
+    remains: what that is: further bare words; all that follows `--`; or everything after the last word, options too.
     """
 
     words: tuple[str, ...]
     rest: str | None
-    rest_follows_words: bool
+    remains: Remains
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it. A problem that the user can solve ends `rig` and `fab` with its message and its exit code."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except RigError as error:
+            raise Exit(str(error), code=error.exit_code) from error
 
     def usage(self) -> str:
         """The words as shown in help, such as `HOST [RUN]`."""
@@ -35,21 +45,21 @@ class Command(Task):  # type: ignore[type-arg]  # Invoke's Task is generic over 
             for word in self.words
         ]
         if self.rest:
-            shown.append(f"[{self.rest.upper()} …]" if self.rest_follows_words else f"[-- {self.rest.upper()} …]")
+            shown.append(f"[-- {self.rest.upper()} …]" if self.remains == "after --" else f"[{self.rest.upper()} …]")
         return " ".join(shown)
 
 
 def command(
     *words: str,
     rest: str | None = None,
-    rest_follows_words: bool = False,
+    remains: Remains = "words",
     help: Mapping[str, str] | None = None,  # noqa: A002 (Invoke's own name for it)
 ) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command; its docstring is the help."""
 
     def made(body: Callable[..., Any]) -> Command:
         task = Command(body, name=body.__name__.rstrip("_"), help=dict(help or {}), positional=())
-        task.words, task.rest, task.rest_follows_words = words, rest, rest_follows_words
+        task.words, task.rest, task.remains = words, rest, remains
         return task
 
     return made
@@ -70,13 +80,16 @@ def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[st
     words = list(argv[start + 1 :])
     while words:
         word = words.pop(0)
-        if word == "--" or (task.rest_follows_words and len(found) == len(task.words)):
-            rest = words if word == "--" else [word, *words]
+        full = len(found) == len(task.words)
+        if word == "--" or (full and task.remains == "everything"):
+            rest += words if word == "--" else [word, *words]
             break
         if word.startswith("-") and word != "-":
             spelled.append(word)
             if takes_value.get(word) and words:
                 spelled.append(words.pop(0))
+        elif full and task.rest and task.remains == "words":
+            rest.append(word)
         else:
             found.append(word)
     if not _asks_for_help(spelled):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "host",
     "script",
     rest="args",
-    rest_follows_words=True,
+    remains="everything",
     help={
         "host": "The host.",
         "script": "A file of the project: .py, .sh, or a program. Options of rig come before it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
     from gpurig.verdict import Result
     from gpurig.verification import Tell
 
+WIDTH = 120
+"""Columns of the table where stdout is no terminal."""
 
-@command("host", help={"host": "Only this one; several by comma.", "quick": "Leave out what takes long."})
+
+@command(rest="host", help={"host": "Only these.", "quick": "Leave out what takes long."})
 def verify(c: Context, host: str = "", quick: bool = False) -> None:
     """Check hosts: SSH, open ports, services, environments, GPU. Exit code 3 when something FAILs."""
     from gpurig import verification
 
     stack = stack_of(c)
-    names = [name for name in host.split(",") if name]
+    names = shlex.split(host)
     with _progress([target.name for target in verification.targets(stack, names)]) as tell:
         reports = verification.verify(stack, names, quick=quick, tell=tell)
     if c.config.gpurig.json:
@@ -40,15 +44,22 @@ def verify(c: Context, host: str = "", quick: bool = False) -> None:
 
 
 def _print(stack: Stack, reports: Sequence[Report]) -> None:
-    from rich.console import Console
+    from gpurig.report import folder_of, page_of, table, text
 
-    from gpurig.report import folder_of, page_of, table
+    if sys.stdout.isatty():
+        from rich.console import Console
 
-    out = Console(highlight=False, soft_wrap=False)
-    out.print(table(reports))
+        Console(highlight=False).print(table(reports))
+    else:
+        _write(text(reports, width=WIDTH))
     for report in reports:
-        out.print(f"{folder_of(stack, report.host)}/latest.html, .json, .xml", soft_wrap=True)
-    out.print(str(page_of(stack)), soft_wrap=True)
+        _write(f"{folder_of(stack, report.host)}/latest.html, .json, .xml")
+    _write(str(page_of(stack)))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 @contextmanager

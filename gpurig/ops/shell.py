@@ -1,0 +1,124 @@
+"""Reach a host: a shell, a command, its services."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpurig.errors import ConfigError, RigError
+from gpurig.ops import console
+from gpurig.ops.command import command
+from gpurig.ops.place import place_of, stack_of
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from gpurig.remote import Place
+    from gpurig.tunnel import Forward
+
+
+@command(
+    "host",
+    rest="line",
+    remains="after --",
+    help={"host": "The host.", "line": "One word: a line for the shell there; several: a command."},
+)
+def connect(c: Context, host: str, line: str = "") -> None:
+    """Open a shell on a host, or run a command there and exit with its code."""
+    from gpurig import remote
+
+    place = place_of(c, host)
+    place.reach()  # so that what is wrong is said in our words
+    words = shlex.split(line)
+    options = ["-t"] if words and os.isatty(0) and os.isatty(1) else []
+    last = [remote.split(words)] if words else []
+    os.execvp("ssh", [*place.ssh(*options), *last])  # noqa: S606 (ssh takes this process's place, terminal and exit code)
+
+
+@command(
+    "host",
+    rest="services",
+    help={"host": "The host.", "services": "Which; default: all that it runs."},
+)
+def tunnel(c: Context, host: str, services: str = "") -> None:
+    """Bring a host's services to this machine's loopback, until Ctrl-C."""
+    place = place_of(c, host)
+    _hold(c, place, shlex.split(services), browser=False)
+
+
+@command(
+    "service",
+    "host",
+    help={
+        "service": "Such as jupyter.",
+        "host": "May be left out where only one host runs it.",
+        "print": "Only print the URL.",
+    },
+)
+def open_(c: Context, service: str, host: str = "", print: bool = False) -> None:  # noqa: A002 (the flag's name)
+    """Open a service in the browser, through a tunnel that lasts until Ctrl-C; prints its URL with the token."""
+    _hold(c, place_of(c, host or _only_host_with(c, service)), [service], browser=not print)
+
+
+def _only_host_with(c: Context, service: str) -> str:
+    from gpurig import records
+
+    stack = stack_of(c)
+    hosts = records.load(stack)
+    having = [name for name, host in hosts.items() if service in host.services]
+    if len(having) != 1:
+        there = {name: ", ".join(host.services) or "none" for name, host in hosts.items()}
+        listed = "; ".join(f"{name}: {names}" for name, names in there.items()) or "no hosts"
+        raise ConfigError(
+            f"Which host? {'Several hosts run' if having else 'No host runs'} {service!r}. Services: {listed}."
+        )
+    return having[0]
+
+
+def _hold(c: Context, place: Place, names: list[str], *, browser: bool) -> None:
+    from gpurig import services, tunnel
+
+    there = services.of_host(place.host)
+    unknown = [name for name in names if name not in there]
+    if unknown or not there:
+        what = f"has no service {', '.join(unknown)}" if unknown else "runs no services"
+        listed = ", ".join(there) or "none"
+        raise ConfigError(f"{place.host.name} {what}. It has: {listed}; {place.stack.file.name} lists them.")
+    with tunnel.through(place, [there[name] for name in names or there]) as (forwards, process):
+        for forward in forwards:
+            if not tunnel.answers(place, forward):
+                raise RigError(
+                    f"{place.host.name}: {forward.service.name} does not answer. `ansible-playbook playbooks/site.yml "
+                    f"--limit {place.alias}` installs and starts it; `rig verify {place.host.name}` looks closer."
+                )
+        addresses = {f.service.name: _address(place, f) for f in forwards}
+        text = "\n".join(f"{name}: {address}" for name, address in addresses.items())
+        console.show(c, addresses, next(iter(addresses.values())) if len(names) == 1 else text)
+        if browser:
+            _browse(place, addresses[names[0]])
+        console.say("The tunnel stands until Ctrl-C.")
+        with suppress(KeyboardInterrupt):
+            process.wait()
+            raise RigError(f"{place.host.name}: the tunnel broke; run this again.")
+
+
+def _address(place: Place, forward: Forward) -> str:
+    from gpurig import services
+
+    return services.url(place.stack, place.host.name, forward.service, port=forward.port, path=forward.service.open)
+
+
+def _browse(place: Place, address: str) -> None:
+    """Open an address without its token being among a process's arguments, which every user of this machine can read."""
+    import html
+    import webbrowser
+
+    from gpurig.stack import write_private
+
+    page = place.stack.dir / "secrets" / place.host.name / "open.html"
+    write_private(page, f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">\n')
+    if not webbrowser.open(Path(page).as_uri()):
+        console.say("No browser is found here: open the address above yourself.")
