@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -33,7 +34,7 @@ class Report:
     """One verification of one host.
 
     label: of the very machine that was verified; a rebuilt host has another one.
-    started: ISO 8601 with time zone. seconds: how long it took. quick: long checks were left out.
+    started: ISO 8601, in UTC. seconds: how long it took. quick: long checks were left out.
     """
 
     host: str
@@ -124,6 +125,18 @@ def table(reports: Sequence[Report]) -> Group:
     return Group(*parts)
 
 
+def text(reports: Sequence[Report], *, width: int) -> str:
+    """The table as plain text of so many columns."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=width, color_system=None, highlight=False)
+    with console.capture() as printed:
+        console.print(table(reports))
+    return "\n".join(line.rstrip() for line in printed.get().strip().splitlines())
+
+
 def junit(reports: Sequence[Report]) -> str:
     """JUnit's XML: one suite per host. A WARN passes there, with its words as output, since JUnit knows no such thing."""
     root = ET.Element("testsuites", name="gpurig verify")
@@ -159,6 +172,7 @@ def html(reports: Sequence[Report], *, title: str, links: bool = False) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["moment"] = lambda iso: datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M UTC")
     brief = sum(len(report.results) for report in reports) > ROWS
     shown = [
         (report, [result for result in _sorted(report.results) if not brief or result.verdict != "PASS"])

@@ -83,7 +83,7 @@ def test_host_key(target: Target, host: Any, stranger: Handshake, check: Any, fi
         "host key",
         found == pinned,
         value=keys.fingerprint(found),
-        expected=f"{keys.fingerprint(pinned)}, as pinned here",
+        expected="the one pinned here" if found == pinned else f"{keys.fingerprint(pinned)}, as pinned here",
         reason="The key on the disk is not the one that sshd showed; its next start will lock us out.",
         advice=f"Find out who changed it, then `rig rebuild {target.host.name}`, or for a registered machine `rig register`.",
     )
