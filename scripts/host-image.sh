@@ -73,7 +73,7 @@ one_at_a_time() {
 build_once() {
   local image
   image=$(image_name)
-  podman image exists "$image" || build "$image"
+  podman image exists "$image" 2>/dev/null || build "$image"
   printf '%s\n' "$image"
 }
 

@@ -91,12 +91,13 @@ has_system_packages() {
 }
 
 install_system_packages() {
+  local log=.tools/packages.log
   say "  installing: $missing"
+  mkdir -p .tools
   # shellcheck disable=SC2086 # one word per package
   if have apt-get; then
-    as_root apt-get update --quiet=2
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-remove \
-      -o APT::Install-Recommends=true -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing >/dev/null
+    { as_root apt-get update --quiet=2 && apt_install $missing; } >"$log" 2>&1 || die "apt could not install them:
+$(tail -n 5 "$log")"
   elif on_macos && have brew; then
     brew install --quiet $missing
   else
@@ -105,13 +106,19 @@ install_system_packages() {
   has_system_packages || die "still missing after the installation: $missing"
 }
 
+# Never removes a package of the user's to make room; waits for an upgrade of the system that is under way.
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-remove \
+    -o APT::Install-Recommends=true -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
   elif have sudo; then
     sudo "$@"
   else
-    die "not root and no sudo. As root, install: $missing"
+    die "not root, and sudo is missing. As root, install: $missing"
   fi
 }
 
@@ -179,7 +186,7 @@ start_podman_machine() {
   podman machine start
 }
 
-has_host_image() { podman image exists "$(scripts/host-image.sh --tag)"; }
+has_host_image() { podman image exists "$(scripts/host-image.sh --tag)" 2>/dev/null; }
 
 build_host_image() { scripts/host-image.sh >/dev/null; }
 
