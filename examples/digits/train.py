@@ -1,6 +1,6 @@
 """Learns to read handwritten digits (scikit-learn's, 1,797 real scans) and leaves what a training run should leave.
 
-In the folder GPURIG_RESULTS, or ./results: metrics.json, curve.png and TensorBoard's log. Run it anywhere with
+In the folder GPURIG_RESULTS, or ./results: metrics.json, curve.png, the model and TensorBoard's log. Run it anywhere with
 
     rig train demo train.py --epochs 40
 """
@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+import joblib
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
@@ -48,6 +49,7 @@ def main() -> None:
 
     metrics = {"accuracy": history[-1]["test"], **vars(arguments), "history": history}
     (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    joblib.dump(model, results / "model.joblib")
     _draw(history, model, test_x, test_y, results / "curve.png")
 
 
