@@ -8,33 +8,39 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gpurig import access, records
 from gpurig.errors import ResultsAtRiskError
-from gpurig.stack import Stack
+from gpurig.stack import Stack, write_private
 
 DISCARD = "GPURIG_DISCARD_RESULTS"
 """Environment variable that, set to a host's name (or several, by comma), lets its results be lost."""
 
 LIST_RUNS = 'cd "$HOME/gpurig/runs" 2>/dev/null && ls -1 || true'
 
+SAFE = ("verified", "discarded")
+"""What run.json says under `results` once a run cannot be lost any more."""
+
 
 def check(stack: Stack, host: str, *, running: bool) -> None:
     """Raise ResultsAtRiskError where this host has runs whose results are not safe on this machine.
 
     A running host is asked for its runs, so that those of another laptop count too; one that is stopped or does
-    not answer is judged by what is noted here.
+    not answer is judged by what is noted here. Where the user lets them be lost, that is noted.
     """
-    if host in os.environ.get(DISCARD, "").split(","):
-        return
     runs = noted(stack, host)
+    if host in os.environ.get(DISCARD, "").split(","):
+        for run in (run for run, safe in runs.items() if not safe):
+            _discard(runs_dir(stack, host) / run / "run.json")
+        return
     if running and records.get(stack, host):
         runs |= {run: runs.get(run, False) for run in _on_host(stack, host)}
     at_risk = sorted(run for run, safe in runs.items() if not safe)
     if at_risk:
         raise ResultsAtRiskError(
             f"{host}: not destroyed, since the results of {', '.join(at_risk)} were not brought back and verified. "
-            f"Bring them back with `rig results {host}`, or give them up with `rig down --discard {host}` "
+            f"Bring them back with `rig results {host}` once they ended, or give them up with `rig down --discard {host}` "
             f"(with Pulumi itself: {DISCARD}={host})."
         )
 
@@ -51,13 +57,17 @@ def discarding(hosts: Iterable[str]) -> Iterator[None]:
 
 
 def noted(stack: Stack, host: str) -> dict[str, bool]:
-    """Runs of this host that are noted here, and whether their results are here, verified."""
-    return {path.parent.name: is_safe(path.parent) for path in sorted(runs_dir(stack, host).glob("*/run.json"))}
+    """Runs of this host that are noted here, and whether they are safe.
 
-
-def is_safe(run: Path) -> bool:
-    """Whether a run's local folder says that its results are here and were verified, or that it was given up."""
-    return json.loads((run / "run.json").read_text(encoding="utf-8")).get("results") in ("verified", "discarded")
+    Those of a machine that had its name before are left out: whatever was on it is gone.
+    """
+    record = records.get(stack, host)
+    files = {path.parent.name: _read(path) for path in sorted(runs_dir(stack, host).glob("*/run.json"))}
+    return {
+        run: data.get("results") in SAFE
+        for run, data in files.items()
+        if record is None or data.get("label", record.label) == record.label
+    }
 
 
 def runs_dir(stack: Stack, host: str) -> Path:
@@ -73,3 +83,12 @@ def _on_host(stack: Stack, host: str) -> list[str]:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return []
     return answer.stdout.split()
+
+
+def _discard(file: Path) -> None:
+    write_private(file, json.dumps({**_read(file), "results": "discarded"}, indent=2) + "\n")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return data

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from gpurig.errors import ConfigError, RigError
@@ -24,11 +25,13 @@ class Command(Task):  # type: ignore[type-arg]  # Invoke's Task is generic over 
     words: parameters that bare words fill, in this order; those with a default may be left out.
     rest: parameter that takes what remains, as one shell-quoted string.
     remains: what that is: further bare words; all that follows `--`; or everything after the last word, options too.
+    short: parameter → its one-letter option. Invoke would give every parameter one, and take `-h` from help.
     """
 
     words: tuple[str, ...]
     rest: str | None
     remains: Remains
+    short: Mapping[str, str]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it. A problem that the user can solve ends `rig` and `fab` with its message and its exit code."""
@@ -36,6 +39,16 @@ class Command(Task):  # type: ignore[type-arg]  # Invoke's Task is generic over 
             return super().__call__(*args, **kwargs)
         except RigError as error:
             raise Exit(str(error), code=error.exit_code) from error
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Invoke's view of the parameters. May be called more than once, unlike Invoke's, which uses up the help."""
+        texts = dict(self.help)
+        arguments = super().get_arguments(ignore_unknown_help)
+        self.help = texts
+        for argument in arguments:
+            if letter := self.short.get(argument.names[0]):
+                argument.names = (*argument.names, letter)
+        return arguments
 
     def usage(self) -> str:
         """The words as shown in help, such as `HOST [RUN]`."""
@@ -53,16 +66,32 @@ def command(
     *words: str,
     rest: str | None = None,
     remains: Remains = "words",
+    short: Mapping[str, str] | None = None,
     help: Mapping[str, str] | None = None,  # noqa: A002 (Invoke's own name for it)
 ) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command; its docstring is the help."""
 
     def made(body: Callable[..., Any]) -> Command:
-        task = Command(body, name=body.__name__.rstrip("_"), help=dict(help or {}), positional=())
-        task.words, task.rest, task.remains = words, rest, remains
+        name = body.__name__.rstrip("_").replace("_", "-")
+        task = Command(body, name=name, help=dict(help or {}), auto_shortflags=False)
+        task.words, task.rest, task.remains, task.short = words, rest, remains, short or {}
         return task
 
     return made
+
+
+def help_wanted(argv: Sequence[str], commands: Mapping[str, Command]) -> str | None:
+    """The command whose help is asked for, as in `rig train --help`; words after a script's name are the script's."""
+    start = _command_at(argv)
+    if start is None or argv[start] not in commands:
+        return None
+    task = commands[argv[start]]
+    own = argv[start + 1 :]
+    if task.remains == "everything":
+        words = [index for index, word in enumerate(own) if not word.startswith("-")]
+        own = own[: words[len(task.words) - 1]] if len(words) >= len(task.words) else own
+    own = own[: own.index("--")] if "--" in own else own
+    return task.name if {"--help", "-h"} & set(own) else None
 
 
 def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
@@ -92,8 +121,7 @@ def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[st
             rest.append(word)
         else:
             found.append(word)
-    if not _asks_for_help(spelled):
-        spelled += _words(task, found, spelled)
+    spelled += _words(task, found, spelled)
     if rest and not task.rest:
         raise ConfigError(f"rig {task.name}: takes nothing after `--`. Usage: rig {task.name} {task.usage()}")
     # A blank in front, so that a first word such as --epochs is not taken for a flag of our own.
@@ -127,7 +155,3 @@ def _command_at(argv: Sequence[str]) -> int | None:
 
 def _flags(names: Sequence[str]) -> list[str]:
     return [f"-{name}" if len(name) == 1 else f"--{name}" for name in names]
-
-
-def _asks_for_help(spelled: Sequence[str]) -> bool:
-    return any(word in ("--help", "-h") for word in spelled)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gpurig.errors import RigError
 from gpurig.ops import console
 from gpurig.ops.command import command
-from gpurig.ops.place import choose, place_of
+from gpurig.ops.place import choose, place_of, stack_of
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -28,16 +28,29 @@ def sync(c: Context, host: str = "") -> None:
 @command(
     "host",
     "run",
-    help={"host": "The host.", "run": "One run, by its name or a part of it; else all that are not here yet."},
+    help={
+        "host": "The host; else all.",
+        "run": "One run, by its name or a part of it; else all that are not here yet.",
+    },
 )
 def results(c: Context, host: str = "", run: str = "") -> None:
     """Bring results back, verified by SHA-256, and print where they are."""
-    place = place_of(c, host)
-    brought = bring_results(place, run)
-    folders = [item["folder"] for item in brought]
-    console.show(c, brought, "\n".join(map(str, folders)))
+    from gpurig import records
+    from gpurig.remote import Place
+
+    stack = stack_of(c)
+    places = [place_of(c, host)] if host else [Place(stack, record) for record in records.load(stack).values()]
+    brought: list[dict[str, object]] = []
+    failed: list[str] = []
+    for place in places:
+        done, problems = bring_results(place, run)
+        brought += done
+        failed += problems
+    console.show(c, brought, "\n".join(str(item["folder"]) for item in brought))
+    if failed:
+        raise RigError("\n".join(failed))
     if not brought:
-        console.say(f"{place.host.name}: every run's results are here.")
+        console.say("Every run's results are here.")
 
 
 def bring_project(place: Place) -> dict[str, object]:
@@ -57,25 +70,23 @@ def bring_project(place: Place) -> dict[str, object]:
     return {"host": place.host.name, "folder": str(root), **asdict(done)}
 
 
-def bring_results(place: Place, name: str = "") -> list[dict[str, object]]:
-    """Bring back one run, or all whose results are not here. Raises RigError with every failure, after trying all."""
+def bring_results(place: Place, name: str = "") -> tuple[list[dict[str, object]], list[str]]:
+    """Bring back one run, or all whose results are not here. Returns what was brought, and what went wrong."""
     from gpurig import runner
 
-    known = runner.current(place)
-    if name:
-        chosen = choose(name, (run.id for run in known), place.host.name)
-        wanted = [run for run in known if run.id == chosen]
-    else:
-        wanted = [run for run in known if run.results is None]
+    try:
+        known = runner.current(place)
+    except RigError as error:
+        return [], [str(error)]
+    chosen = choose(name, (run.id for run in known), place.host.name) if name else ""
     brought, failed = [], []
-    for run in wanted:
-        try:
-            brought.append(_bring(place, run))
-        except RigError as error:
-            failed.append(str(error))
-    if failed:
-        raise RigError("\n".join(failed))
-    return brought
+    for run in known:
+        if run.id == chosen or (not chosen and run.results is None):
+            try:
+                brought.append(_bring(place, run))
+            except RigError as error:
+                failed.append(str(error))
+    return brought, failed
 
 
 def _bring(place: Place, run: Run) -> dict[str, object]:

@@ -29,7 +29,7 @@ DONE = {
 }
 
 
-@command(help={"yes": "Ask no question."})
+@command(short={"yes": "y"}, help={"yes": "Ask no question."})
 def up(c: Context, yes: bool = False) -> None:
     """Stand up the hosts of Pulumi.<stack>.yaml; what is there already is kept."""
     from gpurig import engine, records

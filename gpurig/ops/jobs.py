@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "script",
     rest="args",
     remains="everything",
+    short={"detach": "d"},
     help={
         "host": "The host.",
         "script": "A file of the project: .py, .sh, or a program. Options of rig come before it.",
@@ -58,6 +59,7 @@ def train(
 @command(
     "host",
     "run",
+    short={"follow": "f"},
     help={
         "host": "The host.",
         "run": "The run, by its name or a part of it; default: the latest.",

@@ -15,7 +15,6 @@ from gpurig.errors import ConfigError, RigError, VerificationError
 from gpurig.ops import console
 from gpurig.ops.command import command
 from gpurig.ops.place import stack_of
-from gpurig.reach import UnreachableError
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -80,13 +79,11 @@ def site(stack: Stack, host: str) -> None:
 
 
 def _save_results(place: Place) -> None:
-    """Bring results here while the host still lives. Where it does not answer, the destroy gate decides by what is noted."""
+    """Bring results here while the host still lives. Where that fails, the destroy gate decides by what is noted."""
     from gpurig.ops.data import bring_results
 
-    try:
-        bring_results(place)
-    except UnreachableError as error:
-        console.say(f"Results cannot be fetched: {error}")
+    for problem in bring_results(place)[1]:
+        console.say(problem)
 
 
 @contextmanager

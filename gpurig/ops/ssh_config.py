@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpurig.stack import Stack
 
 
-@command(help={"yes": "Ask no question."})
+@command(short={"yes": "y"}, help={"yes": "Ask no question."})
 def ssh_config(c: Context, yes: bool = False) -> None:
     """Let `ssh HOST` and `ssh -N HOST.tunnel` work: one line in ~/.ssh/config, after a question."""
     stack = stack_of(c)
