@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +52,8 @@ class HostProvider(dynamic.ResourceProvider):
     """Makes and ends hosts. It holds nothing, so that Pulumi's state holds only its name."""
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
-        """Give this process the keys that Pulumi decrypted."""
+        """Give this process the keys that Pulumi decrypted, and an end."""
+        threading.Thread(target=_end_with_engine, daemon=True).start()
         _provide(json.loads(req.config.get(f"{config.NAMESPACE}:secrets") or "{}"))
 
     def create(self, props: Properties) -> dynamic.CreateResult:
@@ -162,6 +165,14 @@ def _provide(secrets: Mapping[str, str]) -> None:
     """Put keys where providers look for them; what the user's environment says wins."""
     for name, value in secrets.items():
         os.environ.setdefault(name, value)
+
+
+def _end_with_engine() -> None:
+    """End this process once nobody reads what it writes: an engine that was killed would leave it behind for good."""
+    unread = select.poll()
+    unread.register(1, 0)
+    unread.poll()
+    os._exit(1)
 
 
 def _report(line: str) -> None:

@@ -128,6 +128,8 @@ class Cli:
                 transcript.write(lines)
                 process.wait()
                 raise
+        if process.returncode < 0:
+            raise PulumiError(f"Pulumi was ended by signal {-process.returncode}; run this again, and it continues.")
         if process.returncode:
             raise self._failure(transcript.errors())
 
