@@ -46,7 +46,7 @@ class HostVariables(TypedDict, total=False):
     """Every variable that this plugin sets on a host, besides those that the configuration lists under `variables`.
 
     gpurig_host: the Host record. gpurig_capabilities: this machine's own, since a guest's differ from its host's.
-    gpurig_stack_dir: the stack's folder on the controller, for keys and tokens.
+    gpurig_stack_dir: the stack's folder on the controller, for keys and tokens. gpurig_ssh_config: SSH's settings there.
     """
 
     ansible_host: str
@@ -63,6 +63,7 @@ class HostVariables(TypedDict, total=False):
     gpurig_environments: list[str]
     gpurig_services: list[str]
     gpurig_stack_dir: str
+    gpurig_ssh_config: str
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]  # Ansible carries no types
@@ -115,6 +116,7 @@ def host_variables(
         gpurig_environments=record["environments"] if works_here else [],
         gpurig_services=record["services"] if works_here else [],
         gpurig_stack_dir=str(stack.dir),
+        gpurig_ssh_config=str(access.config_file(stack)),
     )
     if endpoint.shell == "powershell":
         variables["ansible_shell_type"] = "powershell"
