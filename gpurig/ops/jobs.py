@@ -115,8 +115,11 @@ def runs(c: Context, host: str = "", check: bool = False) -> None:
             if host in ("", record.name):
                 runner.current(Place(stack, record))
     found = [run for run in noted.of_stack(stack) if host in ("", run.host)]
+    labels = {record.label for record in records.load(stack).values()}
     rows = [("RUN", "HOST", "STATE", "RESULTS", "COMMAND")]
-    rows += [(run.id, run.host, run.summary(), run.results or "not here", shlex.join(run.command)) for run in found]
+    for run in found:
+        state = "lost" if run.state == "running" and run.label not in labels else run.summary()
+        rows += [(run.id, run.host, state, run.results or "not here", shlex.join(run.command))]
     console.show(c, [asdict(run) for run in found], console.table(rows) if found else "No runs.")
 
 

@@ -2,58 +2,123 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gpurig import records
+from gpurig import gate, records
 from gpurig.ops import console
 from gpurig.ops.command import command
 from gpurig.ops.place import stack_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from invoke.context import Context
 
     from gpurig.host import Host
     from gpurig.stack import Stack
 
 
-@command()
-def status(c: Context) -> None:
+@command(help={"check": "Also log in to every host, side by side."})
+def status(c: Context, check: bool = False) -> None:
     """Hosts, environments, services and runs, from what is recorded here."""
     stack = stack_of(c)
     interrupted = records.intents(stack)
-    hosts = [_facts(host) for host in records.load(stack).values()]
-    if interrupted and not c.config.gpurig.json:
-        names = ", ".join(interrupted)
-        console.say(f"Warning: `rig up` was interrupted; a machine may exist for {names}. Run `rig up` or `rig down`.")
+    recorded = list(records.load(stack).values())
+    hosts = [_facts(stack, host, interrupted=host.name in interrupted) for host in recorded]
+    hosts += [
+        {"name": name, "state": "interrupted", "provider": provider}
+        for name, provider in interrupted.items()
+        if name not in {host.name for host in recorded}
+    ]
+    if check:
+        for facts, problem in zip(hosts, _problems(stack, recorded), strict=False):
+            facts.update({"state": "answers"} if problem is None else {"state": "no answer", "problem": problem})
+    if interrupted:
+        console.say(
+            f"Warning: `rig up` was interrupted; a machine may exist for {', '.join(interrupted)}. "
+            "`rig up` finds it and goes on, `rig down` ends it."
+        )
     data = {"project": stack.project, "stack": stack.name, "interrupted": sorted(interrupted), "hosts": hosts}
     console.show(c, data, _text(stack, hosts))
 
 
-def _facts(host: Host) -> dict[str, Any]:
+def _facts(stack: Stack, host: Host, *, interrupted: bool) -> dict[str, Any]:
+    runs = _runs(stack, host)
     return {
         "name": host.name,
+        "state": "interrupted" if interrupted else "up",
         "provider": host.provider,
-        "state": "up",
         "address": host.endpoint.address,
         "port": host.endpoint.port,
+        "user": host.endpoint.user,
         "environments": list(host.environments),
         "services": list(host.services),
+        "verified": _verdict(stack, host),
+        "runs_going_on": [run["id"] for run in runs if run["state"] == "running"],
+        "results_not_here": [run["id"] for run in runs if run["results"] is None and run["state"] != "running"],
     }
 
 
-def _text(stack: Stack, hosts: list[dict[str, Any]]) -> str:
+def _runs(stack: Stack, host: Host) -> list[dict[str, Any]]:
+    """The host's runs as noted here; read plainly, since the classes for them cost more than the reading."""
+    files = sorted(gate.runs_dir(stack, host.name).glob("*/run.json"))
+    runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [run for run in runs if run["label"] == host.label and run["results"] != "discarded"]
+
+
+def _verdict(stack: Stack, host: Host) -> str | None:
+    """What the last verification of this very machine found."""
+    with suppress(OSError, ValueError):
+        report = json.loads((stack.dir / "reports" / host.name / "latest.json").read_text(encoding="utf-8"))
+        if report.get("label") == host.label:
+            return str(report["verdict"])
+    return None
+
+
+def _problems(stack: Stack, hosts: Sequence[Host]) -> list[str | None]:
+    """For each host why it cannot be logged in to, or None."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gpurig import access, reach
+    from gpurig.errors import RigError
+
+    def problem(host: Host) -> str | None:
+        try:
+            for name, _, _ in host.machines():
+                reach.check(stack, host, name, access.config_file(stack))
+        except RigError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(max_workers=64) as pool:
+        return list(pool.map(problem, hosts))
+
+
+def _text(stack: Stack, hosts: Sequence[dict[str, Any]]) -> str:
     if not hosts:
         return f"Stack {stack.name} has no hosts; `rig up` stands them up."
-    rows = [("HOST", "STATE", "PROVIDER", "SSH", "ENVIRONMENTS", "SERVICES")]
-    rows += [
-        (
-            host["name"],
-            host["state"],
-            host["provider"],
-            f"{host['address']}:{host['port']}",
-            ", ".join(host["environments"]) or "-",
-            ", ".join(host["services"]) or "-",
-        )
-        for host in hosts
-    ]
-    return console.table(rows)
+    rows = [("HOST", "STATE", "VERIFIED", "PROVIDER", "SSH", "ENVIRONMENTS", "SERVICES", "RUNS")]
+    for host in hosts:
+        rows += [
+            (
+                host["name"],
+                host["state"],
+                host.get("verified") or "-",
+                host["provider"],
+                f"{host['user']}@{host['address']}:{host['port']}" if "address" in host else "-",
+                ", ".join(host.get("environments", ())) or "-",
+                ", ".join(host.get("services", ())) or "-",
+                _runs_text(host),
+            )
+        ]
+    problems = [host["problem"] for host in hosts if "problem" in host]
+    return "\n".join([console.table(rows), *problems])
+
+
+def _runs_text(host: dict[str, Any]) -> str:
+    going, waiting = len(host.get("runs_going_on", ())), len(host.get("results_not_here", ()))
+    parts = [f"{going} going on"] if going else []
+    parts += [f"{waiting} not brought back"] if waiting else []
+    return ", ".join(parts) or "-"
