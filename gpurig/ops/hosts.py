@@ -106,10 +106,7 @@ def configuration(stack: Stack, engine: ModuleType) -> StackConfig:
     """The stack's configuration. Pulumi reads its own encrypted secrets; the embedded engine must be able to."""
     from gpurig import config, pulumi_cli
 
-    if engine is not pulumi_cli:
-        return config.load(stack)
-    raw = config.read(stack.file)
-    return config.parse({key: value for key, value in raw.items() if key != "secrets"}, stack.file.name)
+    return config.load(stack, pulumi_decrypts=engine is pulumi_cli)
 
 
 def _as_data(steps: Sequence[Step]) -> list[dict[str, object]]:
