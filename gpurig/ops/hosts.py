@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,8 @@ def engine_in_use() -> ModuleType:
 
     if pulumi_cli.find():
         return pulumi_cli
-    console.say("Pulumi's CLI is not found, so the embedded engine is used.")
+    if not os.environ.get("GPURIG_ENGINE"):
+        console.say("Pulumi's CLI is not found, so the embedded engine is used.")
     return engine
 
 
