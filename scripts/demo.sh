@@ -3,6 +3,7 @@
 #
 #   scripts/demo.sh            take it
 #   scripts/demo.sh clean      remove everything that it made
+#   scripts/demo.sh env        print what a shell needs to go on with the demo's host
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -19,8 +20,9 @@ export PULUMI_SKIP_UPDATE_CHECK=true
 main() {
   case ${1:-} in
     clean) clean ;;
+    env) environment ;;
     '') tour ;;
-    *) die "unknown argument: $1 (use clean or none)" ;;
+    *) die "unknown argument: $1 (use clean, env or none)" ;;
   esac
 }
 
@@ -43,17 +45,31 @@ tour() {
 
   show "Done in $SECONDS s. What there is now"
   cat <<END
-  results    $stack_dir/runs/demo        metrics.json, curve.png and the log of each run
+  results    $(newest_run)
+             curve.png, metrics.json, the model, TensorBoard's log, and how the run was started
   report     $stack_dir/reports/demo/latest.html
-  host       rig status                  one line per host
-             rig connect demo            a shell on it
-             rig open jupyter            Jupyter Lab through a tunnel, with its token
-  again      rig train demo train.py     in examples/digits
-             rig rebuild demo            end the host and bring it back to the same state
 
-  Before these commands:  export GPURIG_STACK=demo PATH="$root_dir/.venv/bin:\$PATH"
-  Remove it all:          make demo-clean
+  To look around, first:  eval "\$(scripts/demo.sh env)"
+  host       rig status               what there is
+             rig connect demo         a shell on it
+             rig open jupyter         Jupyter Lab through a tunnel, with its token
+  again      cd examples/digits && rig train demo train.py --epochs 80
+             rig rebuild demo         end the host and bring it back to the same state
+  remove     make demo-clean
 END
+}
+
+newest_run() {
+  local runs=("$stack_dir"/runs/demo/*/)
+  printf '%s\n' "${runs[${#runs[@]} - 1]}"
+}
+
+environment() {
+  local name
+  printf 'export PATH=%q:%s\n' "$root_dir/.venv/bin:$root_dir/.tools/pulumi/bin" '"$PATH"'
+  for name in GPURIG_STACK PULUMI_BACKEND_URL PULUMI_CONFIG_PASSPHRASE PULUMI_SKIP_UPDATE_CHECK; do
+    printf 'export %s=%q\n' "$name" "${!name}"
+  done
 }
 
 # Results of the demo are given up: another run makes them again.
@@ -66,7 +82,7 @@ clean() {
   say "Nothing of the demo is left. \`make clean\` removes .venv, .tools and the host image as well."
 }
 
-show() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+show() { if [ -t 1 ]; then printf '\n\033[1m# %s\033[0m\n' "$*"; else printf '\n# %s\n' "$*"; fi; }
 
 run() {
   printf '$ %s\n' "$*"

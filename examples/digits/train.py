@@ -44,8 +44,9 @@ def main() -> None:
             history.append(row)
             for name in ("loss", "train", "test"):
                 board.add_scalar(name, row[name], epoch)
-            line = "epoch {epoch:3}  loss {loss:.4f}  right: train {train:.1%}, test {test:.1%}"
-            print(line.format(**row), flush=True)
+            if epoch == 1 or epoch % 5 == 0:
+                line = "epoch {epoch:3}  loss {loss:.4f}  right: train {train:.1%}, test {test:.1%}"
+                print(line.format(**row), flush=True)
 
     metrics = {"accuracy": history[-1]["test"], **vars(arguments), "history": history}
     (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
