@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from gpurig.ops import data, hosts, jobs, rebuild, register, shell, ssh_config, status, verify
+from gpurig.ops import data, doctor, hosts, jobs, rebuild, register, shell, ssh_config, status, verify
 from gpurig.ops.command import Command
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "Hosts": (hosts.up, hosts.preview, status.status, verify.verify, hosts.refresh, rebuild.rebuild, hosts.down),
     "Work": (data.sync, jobs.train, jobs.logs, jobs.cancel, jobs.runs, data.results),
     "Reach": (shell.connect, shell.tunnel, shell.open_, ssh_config.ssh_config),
-    "Set-up": (register.register,),
+    "Set-up": (doctor.doctor, register.register),
 }
 """Heading of `rig --help` → its commands."""
 

@@ -38,7 +38,7 @@ def up(c: Context, yes: bool = False) -> None:
 
     stack = stack_of(c)
     chosen = engine_in_use()
-    wanted = configuration(stack, chosen)
+    wanted = configuration(stack)
     steps = [step for step in engine.preview(stack, wanted) if step.action != "same"]
     if steps and (console.on_terminal() or any(step.action in ("replace", "end") for step in steps)):
         console.say(_listing(steps))
@@ -57,7 +57,7 @@ def preview(c: Context) -> None:
 
     stack = stack_of(c)
     chosen = engine_in_use()
-    wanted = configuration(stack, chosen)
+    wanted = configuration(stack)
     if chosen is engine:
         steps = engine.preview(stack, wanted)
     else:

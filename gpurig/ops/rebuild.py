@@ -32,7 +32,7 @@ def rebuild(c: Context, host: str, discard: bool = False, yes: bool = False) -> 
 
     stack = stack_of(c)
     engine = engine_in_use()
-    wanted = configuration(stack, engine)
+    wanted = configuration(stack)
     if host not in wanted.hosts:
         raise ConfigError(
             f"{stack.file.name}: gpurig:hosts.{host}: not there. Hosts: {', '.join(wanted.hosts) or 'none'}."
