@@ -5,7 +5,8 @@
   test-templates molecule test-e2e bench schema lock clean
 
 PYTEST := scripts/with-tools.sh pytest
-FAST := tests/unit tests/clients tests/inventory tests/templates
+UNIT := $(wildcard tests/unit tests/clients)
+FAST := $(UNIT) $(wildcard tests/inventory tests/templates)
 SCENARIOS := systemd no-init
 
 help: ## this list
@@ -33,7 +34,7 @@ lint: setup ## form and types of everything
 	@scripts/lint.sh
 
 test-unit: setup ## Python, without a host
-	@$(PYTEST) tests/unit tests/clients
+	@$(PYTEST) $(UNIT)
 
 test-program: setup ## Pulumi: mocks, the provider's real gRPC interface, the CLI where found
 	@$(PYTEST) tests/program

@@ -66,6 +66,7 @@ newest_run() {
 
 environment() {
   local name
+  # shellcheck disable=SC2016 # the shell that reads it expands $PATH
   printf 'export PATH=%q:%s\n' "$root_dir/.venv/bin:$root_dir/.tools/pulumi/bin" '"$PATH"'
   for name in GPURIG_STACK PULUMI_BACKEND_URL PULUMI_CONFIG_PASSPHRASE PULUMI_SKIP_UPDATE_CHECK; do
     printf 'export %s=%q\n' "$name" "${!name}"
