@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import metadata
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpurig import access, catalogue
+from gpurig import access, catalogue, providers
 from gpurig.doctor import Finding, Level
 from gpurig.errors import RigError
 from gpurig.stack import Stack, home
@@ -31,17 +32,19 @@ LOW_DISK, NO_DISK = 10e9, 1e9
 
 def examine(stack: Stack | None, read: Callable[[Stack], StackConfig]) -> Iterator[Finding]:
     """Look at one thing after the other; without a stack, at all that any stack may need. `read` gives its configuration."""
-    uses_containers = True
+    used = set(providers.REGISTRY)
     if stack:
-        finding, uses_containers = _configuration(stack, read)
+        finding, used = _configuration(stack, read)
         yield finding
     yield Finding("OK", "Python", f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})")
-    yield _program("uv", "--version", where=catalogue.ROOT / ".tools" / "uv" / "bin")
+    yield program("uv", "--version", where=catalogue.ROOT / ".tools" / "uv" / "bin")
     yield _packages()
     yield _mitogen()
     yield _pulumi()
-    yield from _podman("FAIL" if uses_containers else "WARN")
-    yield _program("ssh", "-V")
+    for name, package in providers.REGISTRY.items():
+        if find_spec(f"{package}.doctor"):
+            yield from import_module(f"{package}.doctor").examine(needed=name in used)
+    yield program("ssh", "-V")
     yield _rsync()
     yield _home()
     yield _include()
@@ -49,27 +52,37 @@ def examine(stack: Stack | None, read: Callable[[Stack], StackConfig]) -> Iterat
         yield _disk(what, folder)
 
 
-def _configuration(stack: Stack, read: Callable[[Stack], StackConfig]) -> tuple[Finding, bool]:
-    """The stack's file, and whether containers are among its hosts."""
+def program(name: str, option: str, *, where: Path | None = None) -> Finding:
+    """Whether a program is there, and which version."""
+    found = (where and shutil.which(name, path=str(where))) or shutil.which(name)
+    if not found:
+        return Finding("FAIL", name, "missing", "`make setup` installs it.")
+    return Finding("OK", name, f"{first_line(found, option)} ({found})")
+
+
+def first_line(program: str, option: str) -> str:
+    """The first line of what a program says; `?` where it says nothing."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
+        lines = (done.stdout or done.stderr).strip().splitlines()
+        return lines[0] if lines else "?"
+    return "?"
+
+
+def _configuration(stack: Stack, read: Callable[[Stack], StackConfig]) -> tuple[Finding, set[str]]:
+    """The stack's file, and the providers that it uses."""
     from gpurig import records
 
     try:
         hosts = read(stack).hosts
     except RigError as error:
-        return Finding("FAIL", "configuration", str(error), "Correct the file."), True
+        return Finding("FAIL", "configuration", str(error), "Correct the file."), set(providers.REGISTRY)
+    used = {spec.provider for spec in hosts.values()}
     interrupted = records.intents(stack)
-    containers = any(spec.provider == "container" for spec in hosts.values())
     if interrupted:
         found = f"an interrupted `rig up` left {', '.join(interrupted)}"
-        return Finding("WARN", "configuration", found, "`rig up` goes on, `rig down` ends it."), containers
-    return Finding("OK", "configuration", f"{stack.file.name}: {len(hosts)} hosts"), containers
-
-
-def _program(name: str, option: str, *, where: Path | None = None) -> Finding:
-    found = (where and shutil.which(name, path=str(where))) or shutil.which(name)
-    if not found:
-        return Finding("FAIL", name, "missing", "`make setup` installs it.")
-    return Finding("OK", name, f"{_first_line(found, option)} ({found})")
+        return Finding("WARN", "configuration", found, "`rig up` goes on, `rig down` ends it."), used
+    return Finding("OK", "configuration", f"{stack.file.name}: {len(hosts)} hosts"), used
 
 
 def _packages() -> Finding:
@@ -113,37 +126,11 @@ def _pulumi() -> Finding:
         return Finding(
             "OK", "engine", "embedded, since Pulumi's CLI is not found", "`make setup-pulumi` tries to get it."
         )
-    return Finding("OK", "engine", f"Pulumi {_first_line(str(found), 'version')} ({found})")
-
-
-def _podman(missing: Level) -> Iterator[Finding]:
-    from gpurig.providers.container.client import Podman
-
-    program = _program("podman", "--version")
-    if program.level != "OK":
-        yield Finding(missing, "podman", "missing", "`make setup` installs it; hosts with provider container need it.")
-        return
-    yield program
-    podman = Podman(home() / "containers.conf")
-    tag = _first_line(str(catalogue.ROOT / "scripts" / "host-image.sh"), "--tag")
-    try:
-        podman.run("image", "exists", tag)
-    except RigError:
-        yield Finding("WARN", "host image", f"{tag} is not built yet", "`rig up` builds it, in about half a minute.")
-        return
-    yield Finding("OK", "host image", tag)
-    try:
-        podman.run("run", "--rm", "--pull=never", "--network=none", tag, "true")
-    except RigError as error:
-        yield Finding(
-            missing, "containers", str(error), "`make setup` writes settings that work where the defaults do not."
-        )
-        return
-    yield Finding("OK", "containers", "Podman can start one")
+    return Finding("OK", "engine", f"Pulumi {first_line(str(found), 'version')} ({found})")
 
 
 def _rsync() -> Finding:
-    finding = _program("rsync", "--version")
+    finding = program("rsync", "--version")
     version = re.search(r"version v?(\d+)\.(\d+)", finding.found)
     if finding.level == "OK" and (version is None or (int(version[1]), int(version[2])) < RSYNC):
         return Finding("FAIL", "rsync", finding.found, "3.2 or later is needed; on macOS: `brew install rsync`.")
@@ -170,11 +157,3 @@ def _disk(what: str, folder: Path) -> Finding:
     level: Level = "FAIL" if free < NO_DISK else "WARN" if free < LOW_DISK else "OK"
     advice = "" if level == "OK" else "Make room; `podman system df` shows what images and containers take."
     return Finding(level, what, f"{free / 1e9:.0f} GB free", advice)
-
-
-def _first_line(program: str, option: str) -> str:
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
-        lines = (done.stdout or done.stderr).strip().splitlines()
-        return lines[0] if lines else "?"
-    return "?"

@@ -104,11 +104,11 @@ def engine_in_use() -> ModuleType:
     return engine
 
 
-def configuration(stack: Stack, engine: ModuleType) -> StackConfig:
-    """The stack's configuration. Pulumi reads its own encrypted secrets; the embedded engine must be able to."""
+def configuration(stack: Stack) -> StackConfig:
+    """The stack's configuration. Pulumi reads its own encrypted secrets; for the embedded engine they must be readable."""
     from gpurig import config, pulumi_cli
 
-    return config.load(stack, pulumi_decrypts=engine is pulumi_cli)
+    return config.load(stack, pulumi_decrypts=pulumi_cli.find() is not None)
 
 
 def _as_data(steps: Sequence[Step]) -> list[dict[str, object]]:
