@@ -25,6 +25,7 @@ def main() -> None:
         release = platform.freedesktop_os_release()
     except OSError as error:
         module.fail_json(msg=f"The host does not say which Linux it is: {error}")
+        raise
     module.exit_json(
         ansible_facts={
             "ansible_distribution": release.get("NAME", "").split(" ")[0],
