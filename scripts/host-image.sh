@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image that the `container` provider makes hosts from: Debian as on a small cloud machine, with systemd and sshd.
+# Builds the image that the `container` provider makes hosts from: Debian as on a small
+# cloud machine, with systemd and sshd.
 #
 #   scripts/host-image.sh          build it unless it is there, and print its name
 #   scripts/host-image.sh --tag    print its name only

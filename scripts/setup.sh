@@ -44,7 +44,7 @@ step() {
   fi
 }
 
-# --- system packages ---------------------------------------------------------------------------------------------------
+# --- system packages --------------------------------------------------------------------------------------------------
 
 # Program or file, and the package it is in. Looking for programs leaves alone what was installed another way, such as
 # Docker's own runc.
@@ -122,7 +122,7 @@ as_root() {
   fi
 }
 
-# --- Python ------------------------------------------------------------------------------------------------------------
+# --- Python -----------------------------------------------------------------------------------------------------------
 
 has_uv() { [ "$(.tools/uv/bin/uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$uv_version" ]; }
 
@@ -132,7 +132,8 @@ install_uv() {
   # The lock's own lines about uv: its version and hashes.
   sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/^ *--hash/p;}' requirements.lock >.tools/uv/requirements.txt
   .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-    --requirement .tools/uv/requirements.txt
+    --requirement .tools/uv/requirements.txt ||
+    die "uv was not installed, see above. pip's own settings apply (index, proxy, certificates)."
 }
 
 # An editable installation names this folder, so a moved project is installed again.
@@ -147,12 +148,13 @@ install_python_packages() {
   rm -f .venv/.complete
   # ansible-core 2.19 runs on Python 3.11 to 3.13; where the system has none of them, uv fetches one.
   [ -x .venv/bin/python ] || "$uv" venv --quiet --clear --python '>=3.11,<3.14' .venv
-  "$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+  "$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock ||
+    die "the Python packages were not installed, see above. uv's own settings apply (index, proxy, certificates)."
   "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
   python_packages_key >.venv/.complete
 }
 
-# --- Pulumi ------------------------------------------------------------------------------------------------------------
+# --- Pulumi -----------------------------------------------------------------------------------------------------------
 
 # A refusal counts for a day, so that a machine without access does not wait for it at every run.
 has_pulumi() {
@@ -177,7 +179,7 @@ PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))
   fi
 }
 
-# --- Podman ------------------------------------------------------------------------------------------------------------
+# --- Podman -----------------------------------------------------------------------------------------------------------
 
 has_podman_machine() { [ "$(podman machine inspect --format '{{.State}}' 2>/dev/null)" = running ]; }
 

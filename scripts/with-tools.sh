@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# with-tools.sh COMMAND …: runs it with the project's own programs first on PATH, and with Podman set up as it works here.
+# with-tools.sh COMMAND …: runs it with the project's own programs first on PATH, and Podman as it works here.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
