@@ -11,7 +11,8 @@ ANY = "*"
 """Every address of the host."""
 
 COMMAND = "ss -H -lntu -p"
-"""Prints what `parse` reads; as root, else the programs' names are missing."""
+"""Prints what `parse` reads. Programs' names are there as far as the caller may see them: in containers not even root
+sees those of other users, so it is run as root and as the login user."""
 
 NOTEBOOKS = "pgrep -f 'ipykernel_launcher'"
 """Prints the processes that are Jupyter kernels, one a line."""
@@ -61,8 +62,12 @@ DHCP = {68: frozenset({"systemd-network", "dhclient", "dhcpcd", "NetworkManager"
 
 
 def parse(text: str) -> frozenset[Listener]:
-    """Read the output of `COMMAND`. Raises ValueError for a line that is none of ss's."""
-    return frozenset(_line(line) for line in text.splitlines() if line.strip())
+    """Read the output of `COMMAND`, once or several times. Raises ValueError for a line that is none of ss's."""
+    found = {_line(line) for line in text.splitlines() if line.strip()}
+    known = {(socket.protocol, socket.address, socket.port) for socket in found if socket.process}
+    return frozenset(
+        socket for socket in found if socket.process or (socket.protocol, socket.address, socket.port) not in known
+    )
 
 
 def undeclared(

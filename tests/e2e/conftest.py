@@ -11,8 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from gpurig import config, lifecycle
 from gpurig.providers.container.client import Podman
 from gpurig.stack import Stack, home
+from tests.e2e.configured import Configured
+
+STACK = """\
+config:
+  gpurig:hosts:
+    demo: {provider: container, environments: [starter], services: [jupyter, tensorboard]}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +48,17 @@ def e2e_stack(e2e_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (root / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
     yield Stack(project=project, name="test", root=root, home=e2e_home)
     remove_containers(project, e2e_home)
+
+
+@pytest.fixture(scope="session")
+def configured_host(e2e_stack: Stack) -> Configured:
+    """A container with systemd after site.yml. Whoever breaks something on it puts it right again."""
+    (e2e_stack.root / "Pulumi.test.yaml").write_text(STACK)
+    wanted = config.load(e2e_stack).hosts["demo"]
+    made = Configured(e2e_stack, lifecycle.ensure(e2e_stack, "demo", wanted, report=print))
+    done = made.playbook("site.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
 
 
 def remove_containers(project: str, folder: Path) -> None:

@@ -178,6 +178,14 @@ def test_what_is_named_can_be_declared_as_it_is_written() -> None:
         assert not listeners.undeclared([socket], ssh_ports=[], services={}, declared=[str(socket)])
 
 
+def test_what_one_user_cannot_see_another_may() -> None:
+    """Root and the login user each see the names of their own programs only, in a container."""
+    seen = 'tcp LISTEN 0 5 127.0.0.1:9000 0.0.0.0:* users:(("x",pid=1,fd=3))\n'
+    unseen = "tcp LISTEN 0 5 127.0.0.1:9000 0.0.0.0:*\n"
+    assert listeners.parse(unseen + seen) == listeners.parse(seen)
+    assert [socket.process for socket in listeners.parse(unseen)] == [""]
+
+
 def test_another_format_is_an_error_and_not_an_empty_list() -> None:
     with pytest.raises(ValueError, match="not a line of ss"):
         listeners.parse("Netid State Recv-Q Send-Q Local Address:Port\n")

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from gpurig import access, verification
+from gpurig import access, listeners, verification
+from gpurig.listeners import Listener
 from gpurig.stack import open_stack
 from gpurig.verdict import Result, Verdict
 
@@ -57,6 +58,13 @@ def as_user(target: verification.Target) -> Callable[[str], str]:
     """Turns a shell command into one that runs as after a fresh login of the user."""
     user = shlex.quote(target.endpoint.user)
     return lambda command: f"/usr/sbin/runuser -l {user} -s /bin/sh -c {shlex.quote(command)}"
+
+
+@pytest.fixture(scope="module")
+def sockets(host: Any, as_user: Callable[[str], str]) -> Callable[[], frozenset[Listener]]:
+    """Looks which sockets listen at the moment."""
+    command = f"{listeners.COMMAND} && {as_user(listeners.COMMAND)}"
+    return lambda: listeners.parse(host.check_output(command))
 
 
 class Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gpurig import listeners, services
@@ -10,15 +11,14 @@ from gpurig.listeners import Listener
 from gpurig.verification import Target
 
 
-def test_listeners(target: Target, host: Any, check: Any) -> None:
+def test_listeners(target: Target, host: Any, sockets: Callable[[], frozenset[Listener]], check: Any) -> None:
     ports = {name: service.port for name, service in services.of_host(target.host).items()} if target.services else {}
     declared = target.host.spec.get("listeners", ())
 
     def undeclared() -> list[Listener]:
-        found = listeners.parse(host.check_output(listeners.COMMAND))
         notebooks = [int(pid) for pid in host.run(listeners.NOTEBOOKS).stdout.split()]
         return listeners.undeclared(
-            found, ssh_ports=ssh_ports(target), services=ports, declared=declared, notebooks=notebooks
+            sockets(), ssh_ports=ssh_ports(target), services=ports, declared=declared, notebooks=notebooks
         )
 
     extra = undeclared()
@@ -28,7 +28,7 @@ def test_listeners(target: Target, host: Any, check: Any) -> None:
     if not extra:
         check("listening sockets", True, value="all declared", expected="only declared ones", reason="", advice="")
     for socket in extra:
-        owner = socket.process or "unknown, in the kernel or another container"
+        owner = socket.process or "a program that cannot be seen: of another user, or in the kernel"
         service = next((name for name, port in ports.items() if port == socket.port and socket.protocol == "tcp"), None)
         check(
             f"{socket.protocol} {socket}",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpurig import listeners, probe, services
+from gpurig import probe, services
+from gpurig.listeners import Listener
 from gpurig.services import Service
 from gpurig.verification import Target
 
@@ -84,14 +86,16 @@ def test_answers(wanted: dict[str, Service], target: Target, check: Any, fix: st
         )
 
 
-def test_addresses(wanted: dict[str, Service], host: Any, check: Any, fix: str) -> None:
-    found = listeners.parse(host.check_output(listeners.COMMAND))
+def test_addresses(
+    wanted: dict[str, Service], sockets: Callable[[], frozenset[Listener]], check: Any, fix: str
+) -> None:
+    listening = sockets()
     for name, service in wanted.items():
-        sockets = sorted(socket for socket in found if socket.protocol == "tcp" and socket.port == service.port)
+        found = sorted(socket for socket in listening if socket.protocol == "tcp" and socket.port == service.port)
         check(
             f"{name}: on loopback only",
-            bool(sockets) and all(socket.on_loopback for socket in sockets),
-            value=", ".join(map(str, sockets)) or f"nothing listens on port {service.port}",
+            bool(found) and all(socket.on_loopback for socket in found),
+            value=", ".join(map(str, found)) or f"nothing listens on port {service.port}",
             expected=f"127.0.0.1:{service.port}",
             reason="Whoever reaches this host can reach it, past SSH.",
             advice=fix,
@@ -117,7 +121,7 @@ def test_secrets(wanted: dict[str, Service], target: Target, host: Any, check: A
             value=", ".join(leaks) or "in one file for root alone",
             expected="in one file for root alone",
             reason="Other users of this host could use the service.",
-            advice=fix,
+            advice=f"Give it another one: remove {target.stack.dir / 'secrets' / target.name / name}. {fix}",
         )
         check(
             f"{name}: log",

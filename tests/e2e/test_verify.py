@@ -1,0 +1,236 @@
+"""Verification on a real host: fine as configured, and each thing that is broken gets its verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gpurig import records, services
+from gpurig.report import folder_of, page_of
+from tests.e2e.configured import Configured
+
+Results = dict[str, dict[str, Any]]
+"""`topic: name` → result."""
+
+SITE = "/opt/gpurig/environments/starter/.venv/lib/python3*/site-packages"
+
+BREAK = f"""
+# SSH: somebody switches passwords on, in a file that sshd reads before ours, and adds an old algorithm.
+printf 'PasswordAuthentication yes\\nMACs hmac-sha1,hmac-sha2-256-etm@openssh.com\\n' > /etc/ssh/sshd_config.d/00-a-test.conf
+systemctl reload ssh
+cp /etc/ssh/ssh_host_ed25519_key.pub /root/kept.pub
+ssh-keygen -q -t ed25519 -N '' -f /root/other
+cp /root/other.pub /etc/ssh/ssh_host_ed25519_key.pub
+
+# Sockets that nobody declared.
+systemd-run --quiet --unit=test-http python3 -m http.server 8765
+systemd-run --quiet --unit=test-udp python3 -c 'import socket, time
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 8766))
+time.sleep(600)'
+
+# Services: one is stopped for good; the other lets everyone in, at every address, and its token is in ps.
+systemctl disable --now --quiet gpurig-tensorboard
+cp /etc/gpurig/services/jupyter /root/kept-jupyter
+cp -p /etc/gpurig/services/jupyter.env /root/kept-jupyter.env
+token=$(sed -n 's/^JUPYTER_TOKEN=//p' /etc/gpurig/services/jupyter.env)
+systemd-run --quiet --unit=test-leak python3 -c 'import time; time.sleep(600)' "$token"
+sed -i 's/ServerApp.ip=127.0.0.1/ServerApp.ip=0.0.0.0 --IdentityProvider.token=/' /etc/gpurig/services/jupyter
+chmod 0644 /etc/gpurig/services/jupyter.env
+systemctl restart gpurig-jupyter
+
+# Environment: edited code, a package that no lock names, another smoke test.
+cp /opt/gpurig/environments/starter/smoke.py /root/kept-smoke.py
+echo '# edited' >> /opt/gpurig/environments/starter/smoke.py
+cd {SITE}
+cp joblib/__init__.py /root/kept-joblib.py
+echo '# edited' >> joblib/__init__.py
+mkdir smuggled-1.0.dist-info
+printf 'Metadata-Version: 2.1\\nName: smuggled\\nVersion: 1.0\\n' > smuggled-1.0.dist-info/METADATA
+
+# The machine: certificates that are gone, a unit that fails, programs that anyone can change.
+cp -p /etc/ssl/certs/ca-certificates.crt /root/kept.crt
+head -n 20 /root/kept.crt > /etc/ssl/certs/ca-certificates.crt
+systemd-run --quiet --unit=test-fails false || true
+chmod o+w /opt/gpurig/bin
+
+for _ in $(seq 100); do
+    ss -ltn | grep -q ':8888 ' && ss -ltn | grep -q ':8765 ' && ss -lun | grep -q ':8766 ' && exit
+    sleep 0.1
+done
+echo 'not everything listens' >&2
+exit 1
+"""
+
+RESTORE = f"""
+rm /etc/ssh/sshd_config.d/00-a-test.conf
+systemctl reload ssh
+cp /root/kept.pub /etc/ssh/ssh_host_ed25519_key.pub
+systemctl stop test-http test-udp test-leak
+systemctl reset-failed
+cp /root/kept-jupyter /etc/gpurig/services/jupyter
+cp -p /root/kept-jupyter.env /etc/gpurig/services/jupyter.env
+systemctl restart gpurig-jupyter
+systemctl enable --now --quiet gpurig-tensorboard
+cp /root/kept-smoke.py /opt/gpurig/environments/starter/smoke.py
+cd {SITE}
+cp /root/kept-joblib.py joblib/__init__.py
+rm -r smuggled-1.0.dist-info
+cp -p /root/kept.crt /etc/ssl/certs/ca-certificates.crt
+chmod o-w /opt/gpurig/bin
+rm -r /root/kept* /root/other*
+for _ in $(seq 300); do
+    ss -ltn | grep -q ':8888 ' && ss -ltn | grep -q ':6006 ' && exit
+    sleep 0.1
+done
+exit 1
+"""
+
+
+def by_name(text: str) -> Results:
+    [report] = json.loads(text)
+    return {f"{result['topic']}: {result['name']}": result for result in report["results"]}
+
+
+@pytest.fixture(scope="module")
+def healthy(configured_host: Configured) -> Results:
+    """What the full verification says about a host as site.yml left it."""
+    done = configured_host.rig("verify", configured_host.host.name, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return by_name(done.stdout)
+
+
+def test_a_configured_host_is_fine(healthy: Results) -> None:
+    assert {name: result["value"] for name, result in healthy.items() if result["verdict"] in ("FAIL", "WARN")} == {}
+
+
+def test_what_cannot_be_told_is_skipped_with_its_reason(healthy: Results) -> None:
+    skipped = {name: result["reason"] for name, result in healthy.items() if result["verdict"] == "SKIP"}
+    assert "no GPU" in skipped["gpu: devices"]
+    assert all(skipped.values())
+
+
+def test_the_long_checks_really_ran(healthy: Results) -> None:
+    assert re.search(r"accuracy 0\.9\d", healthy["environments: starter: smoke test"]["value"])
+    assert healthy["services: jupyter: a kernel computes"]["value"] == "6 * 7 = 42"
+    assert re.search(r"\d{4,}, by hash", healthy["environments: starter: installed files"]["value"])
+
+
+@pytest.fixture(scope="class")
+def failed(configured_host: Configured, healthy: Results) -> Iterator[subprocess.CompletedProcess[str]]:
+    """verify.yml while many things are broken, each on its own. They are put right again."""
+    configured_host.root(BREAK)
+    try:
+        yield configured_host.playbook("verify.yml", "-e", "verify_quick=true")
+    finally:
+        configured_host.root(RESTORE)
+
+
+@pytest.fixture(scope="class")
+def broken(configured_host: Configured, failed: subprocess.CompletedProcess[str]) -> Results:
+    """What its report says."""
+    report = folder_of(configured_host.stack, configured_host.host.name) / "latest.json"
+    return by_name(f"[{report.read_text(encoding='utf-8')}]")
+
+
+class TestBroken:
+    """Every test looks at the same broken host."""
+
+    @pytest.mark.parametrize(
+        ("name", "found"),
+        [
+            ("access: password login of dev", "tried by password"),
+            ("access: password login of root", "tried by password"),
+            ("access: passwordauthentication", "yes"),
+            ("access: MAC algorithms", "hmac-sha1"),
+            ("access: host key", "SHA256:"),
+            ("listeners: tcp *:8765", "opened by python3"),
+            ("listeners: udp 127.0.0.1:8766", "opened by python3"),
+            ("listeners: tcp *:8888", "opened by jupyter"),
+            ("services: tensorboard: runs", "inactive"),
+            ("services: tensorboard: starts with the host", "no"),
+            ("services: tensorboard: answers with its token", "no answer"),
+            ("services: tensorboard: on loopback only", "nothing listens on port 6006"),
+            ("services: jupyter: refuses without its token", "without: HTTP 200"),
+            ("services: jupyter: on loopback only", "*:8888"),
+            ("services: jupyter: token is secret", "ps shows it"),
+            ("services: jupyter: token is secret", "not for root alone"),
+            ("environments: starter: files", "smoke.py"),
+            ("environments: starter: packages", "not in the lock: smuggled 1.0"),
+            ("environments: starter: installed files", "joblib/__init__.py (changed)"),
+            ("base: extra certificate authorities", "0 of"),
+            ("base: files that anyone can change", "/opt/gpurig/bin"),
+        ],
+    )
+    def test_what_is_broken_fails_and_says_what_to_do(self, broken: Results, name: str, found: str) -> None:
+        result = broken[name]
+        assert result["verdict"] == "FAIL"
+        assert found in result["value"]
+        assert result["reason"]
+        assert result["advice"]
+
+    def test_a_failed_unit_that_is_not_ours_is_a_warning(self, broken: Results) -> None:
+        result = broken["base: units that failed"]
+        assert (result["verdict"], result["value"]) == ("WARN", "test-fails.service")
+
+    def test_a_socket_can_be_declared_as_the_advice_says(self, broken: Results, configured_host: Configured) -> None:
+        host = configured_host.host
+        declared = re.findall(r'listeners: \["(.+?)"\]', broken["listeners: tcp *:8765"]["advice"])
+        assert declared == ["*:8765"]
+        records.save(configured_host.stack, replace(host, spec={**host.spec, "listeners": declared}))
+        try:
+            again = configured_host.check("listeners")
+        finally:
+            records.save(configured_host.stack, host)
+        assert {result.name for result in again if result.verdict == "FAIL"} == {"udp 127.0.0.1:8766", "tcp *:8888"}
+
+    def test_what_is_not_broken_still_passes(self, broken: Results) -> None:
+        for name in ("access: key exchange algorithms", "base: clock", "services: jupyter: runs"):
+            assert broken[name]["verdict"] == "PASS"
+
+    def test_the_playbook_fails_and_shows_what_is_wrong(
+        self, failed: subprocess.CompletedProcess[str], configured_host: Configured
+    ) -> None:
+        assert failed.returncode == 2, failed.stdout + failed.stderr
+        assert re.search(rf"^{configured_host.host.name}: FAIL \(", failed.stdout, re.MULTILINE)
+        assert re.search(r"FAIL +services: tensorboard: runs +inactive +running", failed.stdout)
+
+    def test_no_report_holds_a_token(self, broken: Results, configured_host: Configured) -> None:
+        """Least of all when the token is what is wrong."""
+        stack, host = configured_host.stack, configured_host.host
+        tokens = [services.token(stack.dir, host.name, name) for name in host.services]
+        files = [*folder_of(stack, host.name).iterdir(), page_of(stack)]
+        assert {path.name for path in files} == {"latest.json", "latest.xml", "latest.html"}
+        for path in files:
+            assert not [token for token in tokens if token in path.read_text(encoding="utf-8")], path
+
+
+def test_a_host_that_cannot_be_reached_fails_beside_one_that_can(configured_host: Configured) -> None:
+    stack, host = configured_host.stack, configured_host.host
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    gone = replace(host, name="gone", label=f"{host.label}-gone", endpoint=replace(host.endpoint, port=port))
+    records.save(stack, gone)
+    try:
+        done = configured_host.rig("verify", "gone", host.name, "--quick", "--json")
+    finally:
+        records.remove(stack, "gone")
+    assert done.returncode == 3
+    found = {report["host"]: report["results"] for report in json.loads(done.stdout)}
+    assert [(result["name"], result["verdict"]) for result in found["gone"]] == [("reachable", "FAIL")]
+    assert f"127.0.0.1:{port}" in found["gone"][0]["value"]
+    assert len(found[host.name]) > 20
+
+
+def test_once_put_right_the_playbook_passes_and_shows_the_table(configured_host: Configured) -> None:
+    done = configured_host.playbook("verify.yml", "-e", "verify_quick=true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{configured_host.host.name}: PASS \(\d+ PASS, \d+ SKIP\)", done.stdout, re.MULTILINE)
+    assert "password login of dev" in done.stdout
