@@ -123,9 +123,9 @@ def current(place: Place) -> list[Run]:
     return found
 
 
-def cancel(place: Place, run: str) -> Seen:
-    """End a run: ask all its processes to, and after ten seconds make them. Returns how it ended."""
-    return _seen(_script(place, "cancel", run).strip())[1]
+def cancel(place: Place, run: str, grace: int) -> Seen:
+    """End a run: ask all its processes to, and after `grace` seconds make them. Returns how it ended."""
+    return _seen(_script(place, "cancel", run, str(grace)).strip())[1]
 
 
 def follow(place: Place, run: str, write: Callable[[bytes], object], report: Callable[[str], None]) -> Seen:

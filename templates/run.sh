@@ -6,7 +6,7 @@
 #                               copy the project (a folder below the home) for the run and start it, detached
 #   run.sh list [RUN]           one line per run: name, state, exit code, end
 #   run.sh follow RUN OFFSET    its log from that byte on, until it ends
-#   run.sh cancel RUN           end it
+#   run.sh cancel RUN SECONDS   ask it to end, and make it after so many seconds
 #   run.sh manifest RUN         hashes of all that it left
 #   run.sh work RUN             the process that watches over it
 #
@@ -18,7 +18,6 @@ export LC_ALL
 
 RUNS=$HOME/gpurig/runs
 SAMPLE_SECONDS=5
-CANCEL_SECONDS=${GPURIG_CANCEL_SECONDS:-10}
 
 main() {
     action=$1
@@ -30,7 +29,7 @@ main() {
         start) start "$3" "$4" ;;
         list) list ;;
         follow) follow "$3" ;;
-        cancel) cancel ;;
+        cancel) cancel "$3" ;;
         manifest) settled_manifest ;;
         work) work ;;
         *) die "unknown action: $action" ;;
@@ -233,7 +232,7 @@ cancel() {
     tries=0
     while [ -n "$(processes)" ]; do
         tries=$((tries + 1))
-        if [ $tries -gt $((CANCEL_SECONDS * 10)) ]; then
+        if [ $tries -gt $(($1 * 10)) ]; then
             signal KILL
             break
         fi

@@ -79,8 +79,16 @@ def logs(c: Context, host: str, run: str = "", follow: bool = False) -> None:
         sys.stdout.flush()
 
 
-@command("host", "run", help={"host": "The host.", "run": "The run; may be left out where only one is going on."})
-def cancel(c: Context, host: str, run: str = "") -> None:
+@command(
+    "host",
+    "run",
+    help={
+        "host": "The host.",
+        "run": "The run; may be left out where only one is going on.",
+        "grace": "Seconds that it gets to end by itself, for example to write a checkpoint.",
+    },
+)
+def cancel(c: Context, host: str, run: str = "", grace: int = 10) -> None:
     """End a run, with all its processes."""
     from gpurig import runner
 
@@ -94,7 +102,7 @@ def cancel(c: Context, host: str, run: str = "") -> None:
         console.say(f"{chosen} has ended already: {known[chosen].summary()}.")
         seen_state = known[chosen].state
     else:
-        seen_state = runner.cancel(place, chosen).state
+        seen_state = runner.cancel(place, chosen, grace).state
         console.say(f"{chosen}: {seen_state}. What it left comes with `rig results {host}`.")
         runner.current(place)
     console.show(c, {"run": chosen, "host": host, "state": seen_state}, "")
