@@ -14,7 +14,7 @@ from typing import Literal
 
 from gpurig import lifecycle, records
 from gpurig.config import StackConfig
-from gpurig.errors import RigError
+from gpurig.errors import RigError, about
 from gpurig.host import Host
 from gpurig.providers import Report
 from gpurig.spec import HostSpec
@@ -101,7 +101,7 @@ def choose(stack: Stack, hosts: Mapping[str, str], names: Iterable[str] | None) 
     chosen = sorted(hosts if names is None else names)
     unknown = [name for name in chosen if name not in hosts]
     if unknown:
-        raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(hosts) or 'none'}.")
+        raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(sorted(hosts)) or 'none'}.")
     return {name: hosts[name] for name in chosen}
 
 
@@ -177,8 +177,7 @@ def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:
     for name, future in running.items():
         error = future.exception()
         if isinstance(error, RigError):
-            known = (f"{name}:", f"gpurig:hosts.{name}.")
-            failed.append(str(error) if any(mark in str(error) for mark in known) else f"{name}: {error}")
+            failed.append(about(name, str(error)))
         elif error:
             raise error
     if failed:

@@ -23,3 +23,9 @@ class VerificationError(RigError):
     """A verification ran to its end and found at least one FAIL."""
 
     exit_code = 3
+
+
+def about(host: str, message: str) -> str:
+    """A host's failure, with its name in front unless the message names it."""
+    named = f"{host}:" in message or f"gpurig:hosts.{host}." in message
+    return message if named else f"{host}: {message}"

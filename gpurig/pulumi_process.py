@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpurig.catalogue import ROOT
-from gpurig.errors import ConfigError, RigError
+from gpurig.errors import ConfigError, RigError, about
 from gpurig.providers import Report
 from gpurig.stack import Stack, private_dir, write_private
 
@@ -31,7 +31,7 @@ SHOWN = ("create", "update", "delete", "replace")
 """Pulumi's operations that are told; the others are steps of these, or change nothing."""
 
 _LOCK = re.compile(r"created by \S*@(?P<machine>\S+) \(pid (?P<pid>\d+)\)")
-_OUR_TYPE = re.compile(r"^gpurig\.errors\.\w+: ")
+_OUR_TYPE = re.compile(r"^gpurig\.[\w.]+Error: ")
 _BACKEND = re.compile(r"^backend:", re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt:", re.MULTILINE)
 
@@ -175,8 +175,11 @@ class _Transcript:
     def _diagnose(self, diagnostic: Mapping[str, Any]) -> None:
         message = _OUR_TYPE.sub("", diagnostic["message"].strip())
         if diagnostic["severity"] == "error":
-            of_stack = "pulumi:pulumi:Stack" in diagnostic.get("urn", "pulumi:pulumi:Stack")
-            (self._of_the_rest if of_stack else self._of_resources).append(message)
+            urn = diagnostic.get("urn", "")
+            if not urn or "pulumi:pulumi:Stack" in urn:
+                self._of_the_rest.append(message)
+            else:
+                self._of_resources.append(about(urn.rsplit("::", 1)[1], message))
         elif diagnostic["severity"] != "debug" and message:
             self._report(message)
 

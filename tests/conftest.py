@@ -1,0 +1,35 @@
+"""What several folders of tests share: projects on real containers, and the image that those are made from."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gpurig.catalogue import ROOT
+from tests.projects import NO_PULUMI, PULUMI, Project
+
+
+@pytest.fixture
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Project]]:
+    """Makes projects by the name of their engine; skips where that engine is missing."""
+    made: list[Project] = []
+
+    def make(engine: str) -> Project:
+        if engine == "pulumi" and PULUMI is None:
+            pytest.skip(NO_PULUMI)
+        made.append(Project(tmp_path_factory.mktemp("project"), engine))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.clean()
+
+
+@pytest.fixture(scope="session")
+def host_image() -> str:
+    """The name of the host image, built if it is not there."""
+    script: Path = ROOT / "scripts" / "host-image.sh"
+    return subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()
