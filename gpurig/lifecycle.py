@@ -68,7 +68,6 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
             spec=spec,
             public_key=keys.login_key(stack.home).with_suffix(".pub").read_text(encoding="utf-8").strip(),
             host_key=keys.host_key(stack, name, generation),
-            last=recorded.endpoint if recorded else None,
         )
         if kept is None:
             report(f"{name}: making {order.label}")

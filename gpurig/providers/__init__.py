@@ -58,7 +58,6 @@ class Order:
 
     public_key: the login key, one line in OpenSSH's format.
     host_key: private host key to put in, with its public half beside it as `.pub`.
-    last: the endpoint of the machine's predecessor, kept where possible.
     """
 
     stack: Stack
@@ -67,7 +66,6 @@ class Order:
     spec: Any
     public_key: str
     host_key: Path
-    last: Endpoint | None
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from gpurig.host import Capabilities, Endpoint
 from gpurig.providers import Machine, Order, Owner
 from gpurig.providers.container.client import File, Podman, PodmanError
 from gpurig.providers.container.spec import Spec
-from gpurig.stack import Stack, home, locked
+from gpurig.stack import Stack, home, locked, write_private
 
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "127.0.0.1"
@@ -113,7 +113,7 @@ class Provider:
             self._podman.run("update", *_limits(spec, unlimited=True), details["Id"])
 
     def _port(self, order: Order) -> int:
-        """The port that the spec names, else the predecessor's if it is free, else a free one."""
+        """The port that the spec names, else the one this host had before if it is free, else a free one."""
         if order.spec.port:
             if not _free(order.spec.port):
                 raise _port_taken(order)
@@ -123,13 +123,13 @@ class Provider:
             for found in self._podman.containers({"gpurig.project": order.owner.project})
             for binding in found.get("Ports") or []
         }
-        if order.last and order.last.address == ADDRESS and order.last.port not in taken and _free(order.last.port):
-            return order.last.port
-        while True:
+        kept = order.stack.dir / "ports" / order.owner.host
+        port = int(kept.read_text(encoding="utf-8")) if kept.exists() else 0
+        while port == 0 or port in taken or not _free(port):
             with socket.create_server((ADDRESS, 0)) as probe:
-                port: int = probe.getsockname()[1]
-            if port not in taken:
-                return port
+                port = probe.getsockname()[1]
+        write_private(kept, str(port))
+        return port
 
 
 def _labels(owner: Owner) -> dict[str, str]:
