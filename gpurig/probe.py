@@ -44,7 +44,7 @@ def get(stack: Stack, alias: str, port: int, path: str) -> Answer:
                 cookies |= _cookies(response.msg.get_all("Set-Cookie") or [])
                 status, location = response.status, response.headers.get("Location", "")
         except (OSError, HTTPException) as error:
-            return Answer(0, problem=f"{type(error).__name__}: nothing listens on port {port}, or it speaks no HTTP")
+            return Answer(0, problem=f"nothing at port {port} that speaks HTTP, {type(error).__name__}")
         if status not in REDIRECTS or not location:
             return Answer(status, path_of(path))
         target = urlsplit(urljoin(path, location))

@@ -157,7 +157,6 @@ class TestBroken:
             ("services: tensorboard: runs", "inactive"),
             ("services: tensorboard: starts with the host", "no"),
             ("services: tensorboard: answers with its token", "no answer"),
-            ("services: tensorboard: on loopback only", "nothing listens on port 6006"),
             ("services: jupyter: refuses without its token", "without: HTTP 200"),
             ("services: jupyter: on loopback only", "*:8888"),
             ("services: jupyter: token is secret", "ps shows it"),
@@ -190,6 +189,10 @@ class TestBroken:
         finally:
             records.save(configured_host.stack, host)
         assert {result.name for result in again if result.verdict == "FAIL"} == {"udp 127.0.0.1:8766", "tcp *:8888"}
+
+    def test_what_follows_from_another_problem_is_skipped(self, broken: Results) -> None:
+        result = broken["services: tensorboard: refuses without its token"]
+        assert (result["verdict"], result["reason"]) == ("SKIP", "nothing answers at its port")
 
     def test_what_is_not_broken_still_passes(self, broken: Results) -> None:
         for name in ("access: key exchange algorithms", "base: clock", "services: jupyter: runs"):

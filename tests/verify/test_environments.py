@@ -20,6 +20,8 @@ PROBE = Path(__file__).parent / "probes" / "installed.py"
 
 SMOKE_SECONDS = 300
 
+NOT_INSTALLED = "it is not installed"
+
 
 @pytest.fixture(scope="module")
 def names(target: Target) -> tuple[str, ...]:
@@ -33,11 +35,16 @@ def fix(target: Target) -> str:
     return f"Run `ansible-playbook playbooks/site.yml --tags environments --limit {target.name}`."
 
 
-def test_files(names: tuple[str, ...], host: Any, check: Any, fix: str) -> None:
+@pytest.fixture(scope="module")
+def markers(names: tuple[str, ...], host: Any) -> dict[str, str]:
+    """Environment → the digest that its installation left behind; empty where there is none."""
+    return {name: host.run("cat %s", f"{INSTALLED}/{name}/.installed").stdout.strip() for name in names}
+
+
+def test_files(markers: dict[str, str], host: Any, check: Any, fix: str) -> None:
     """The marker and every file of an environment's folder are those of this repository."""
-    for name in names:
+    for name, marker in markers.items():
         wanted = environments.read(SOURCE / name)
-        marker = host.run("cat %s", f"{INSTALLED}/{name}/.installed").stdout.strip()
         check(
             f"{name}: version",
             marker == wanted.digest,
@@ -46,6 +53,9 @@ def test_files(names: tuple[str, ...], host: Any, check: Any, fix: str) -> None:
             reason="It is not the version of environments/ in this repository, or its installation was cut off.",
             advice=fix,
         )
+        if not marker:
+            check.skip(f"{name}: files", NOT_INSTALLED)
+            continue
         here = {file: (SOURCE / name / file).read_bytes() for file in wanted.files}
         different = [file for file, data in here.items() if _content(host, f"{INSTALLED}/{name}/{file}") != data]
         check(
@@ -59,11 +69,14 @@ def test_files(names: tuple[str, ...], host: Any, check: Any, fix: str) -> None:
 
 
 def test_packages(
-    names: tuple[str, ...], host: Any, as_user: Callable[[str], str], check: Any, fix: str, pytestconfig: pytest.Config
+    markers: dict[str, str], host: Any, as_user: Callable[[str], str], check: Any, fix: str, pytestconfig: pytest.Config
 ) -> None:
     """What is installed is what the lock says, nothing else, and no file of it was changed."""
     how = "size" if pytestconfig.getoption("quick") else "hash"
-    for name in names:
+    for name, marker in markers.items():
+        if not marker:
+            check.skip(f"{name}: packages", NOT_INSTALLED)
+            continue
         python = f"{INSTALLED}/{name}/.venv/bin/python"
         answer = host.run(as_user(f"timeout {SMOKE_SECONDS} {python} -I -c {shlex.quote(PROBE.read_text())} {how}"))
         if answer.rc:
@@ -94,9 +107,12 @@ def test_packages(
 
 
 @pytest.mark.slow
-def test_smoke(names: tuple[str, ...], target: Target, host: Any, as_user: Callable[[str], str], check: Any) -> None:
+def test_smoke(markers: dict[str, str], target: Target, host: Any, as_user: Callable[[str], str], check: Any) -> None:
     """smoke.py trains or infers something small, as the login user, and says in JSON how that went."""
-    for name in names:
+    for name, marker in markers.items():
+        if not marker:
+            check.skip(f"{name}: smoke test", NOT_INSTALLED)
+            continue
         folder = f"{INSTALLED}/{name}"
         answer = host.run(as_user(f"cd {folder} && timeout {SMOKE_SECONDS} .venv/bin/python smoke.py"))
         problem, found = _judge(answer.rc, answer.stdout, answer.stderr)
