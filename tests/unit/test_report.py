@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
-from io import StringIO
 from xml.etree import ElementTree as ET
 
 import pytest
-from rich.console import Console
 
-from gpurig.report import Report, folder_of, html, junit, page_of, publish, table
+from gpurig.report import Report, folder_of, html, junit, page_of, publish, text
 from gpurig.stack import Stack
 from gpurig.verdict import Result, Verdict
 
@@ -37,7 +35,7 @@ ALL = report(result("PASS"), result("SKIP"), result("WARN"), result("FAIL"))
 class Page(HTMLParser):
     """What a browser would see: verdicts of rows, text, and whatever it would have to fetch."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
         self.rows: list[str] = []
         self.hosts: list[str] = []
@@ -45,7 +43,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.scripts = 0
         self.words = ""
-        self.feed(text)
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -64,10 +62,11 @@ class Page(HTMLParser):
         self.words += data
 
 
-def printed(*reports: Report, width: int = 120) -> str:
-    console = Console(width=width, record=True, file=StringIO())
-    console.print(table(reports))
-    return console.export_text()
+def printed(*reports: Report) -> str:
+    found = text(reports, width=120)
+    assert max(map(len, found.splitlines())) <= 120
+    assert "\x1b" not in found
+    return found
 
 
 def parsed(xml: str) -> ET.Element:
@@ -82,24 +81,29 @@ def test_json_comes_back_as_it_was() -> None:
 
 
 def test_the_table_shows_every_check_of_one_host_and_what_to_do() -> None:
-    text = printed(ALL)
-    assert "demo: FAIL (1 PASS, 1 WARN, 1 FAIL, 1 SKIP)" in text
-    assert text.index("topic: fail") < text.index("topic: warn") < text.index("topic: pass") < text.index("topic: skip")
-    assert "why so" in text
-    assert "→ do `this`" in text
+    shown = printed(ALL)
+    assert "demo: FAIL (1 PASS, 1 WARN, 1 FAIL, 1 SKIP)" in shown
+    assert (
+        shown.index("topic: fail")
+        < shown.index("topic: warn")
+        < shown.index("topic: pass")
+        < shown.index("topic: skip")
+    )
+    assert "why so" in shown
+    assert "→ do `this`" in shown
 
 
 def test_the_table_says_once_what_helps_against_several_problems() -> None:
-    text = printed(report(result("FAIL", "one"), result("FAIL", "two"), result("FAIL", "three", advice="else")))
-    assert text.count("→ do `this`") == 1
-    assert text.index("topic: two. why") < text.index("→ do `this`") < text.index("topic: three. why")
+    shown = printed(report(result("FAIL", "one"), result("FAIL", "two"), result("FAIL", "three", advice="else")))
+    assert shown.count("→ do `this`") == 1
+    assert shown.index("topic: two. why") < shown.index("→ do `this`") < shown.index("topic: three. why")
 
 
 def test_of_several_hosts_the_table_counts_what_passed() -> None:
-    text = printed(report(result("PASS", "fine")), report(result("FAIL", "wrong"), result("PASS", "fine"), host="two"))
-    assert "fine" not in text
-    assert "wrong" in text
-    assert "demo: PASS (1 PASS)" in text
+    shown = printed(report(result("PASS", "fine")), report(result("FAIL", "wrong"), result("PASS", "fine"), host="two"))
+    assert "fine" not in shown
+    assert "wrong" in shown
+    assert "demo: PASS (1 PASS)" in shown
 
 
 def test_junit_counts_skips_apart_from_passes() -> None:

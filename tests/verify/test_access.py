@@ -13,15 +13,15 @@ from gpurig.verification import Target
 ROOT_BY_KEY = ("no", "prohibit-password", "without-password", "forced-commands-only")
 
 SETTINGS = {
-    "passwordauthentication": ("no", "Passwords can be guessed."),
-    "kbdinteractiveauthentication": ("no", "Passwords can be guessed; this is their second way in."),
-    "hostbasedauthentication": ("no", "Another machine could vouch for its users."),
-    "permitemptypasswords": ("no", "An account without a password would be open."),
-    "pubkeyauthentication": ("yes", "It is how we log in."),
-    "strictmodes": ("yes", "Keys that other users can change would be accepted."),
-    "x11forwarding": ("no", "A host could watch the laptop's keyboard."),
-    "allowagentforwarding": ("no", "A host could use the laptop's other keys."),
-    "gatewayports": ("no", "A tunnel would open a port to the whole network."),
+    "PasswordAuthentication": ("no", "Passwords can be guessed."),
+    "KbdInteractiveAuthentication": ("no", "Passwords can be guessed; this is their second way in."),
+    "HostbasedAuthentication": ("no", "Another machine could vouch for its users."),
+    "PermitEmptyPasswords": ("no", "An account without a password would be open."),
+    "PubkeyAuthentication": ("yes", "It is how we log in."),
+    "StrictModes": ("yes", "Keys that other users can change would be accepted."),
+    "X11Forwarding": ("no", "A host could watch the laptop's keyboard."),
+    "AllowAgentForwarding": ("no", "A host could use the laptop's other keys."),
+    "GatewayPorts": ("no", "A tunnel would open a port to the whole network."),
 }
 """sshd's keyword → what is right, and what anything else means."""
 
@@ -45,7 +45,11 @@ def test_passwords(target: Target, stranger: Handshake, check: Any, fix: str) ->
         check(
             f"password login of {user}",
             not tried.asked and not tried.entered,
-            value="let in" if tried.entered else f"tried by {', '.join(tried.asked)}" if tried.asked else "refused",
+            value="let in"
+            if tried.entered
+            else f"anyone may try ({', '.join(tried.asked)})"
+            if tried.asked
+            else "refused",
             expected="refused without being asked",
             reason="Whoever reaches the port can guess passwords.",
             advice=fix,
@@ -94,11 +98,11 @@ def test_settings(target: Target, host: Any, check: Any, fix: str) -> None:
     user, address = target.endpoint.user, "203.0.113.1"  # an address kept for documentation
     lines = host.check_output("/usr/sbin/sshd -T -C user=%s,host=%s,addr=%s", user, address, address).splitlines()
     found = dict(line.partition(" ")[::2] for line in lines)
-    wrong = {word: right for word, (right, _) in SETTINGS.items() if found.get(word) != right}
+    wrong = {word: right for word, (right, _) in SETTINGS.items() if found.get(word.lower()) != right}
     if not wrong:
         check("settings of sshd", True, value=f"{len(SETTINGS)} as wanted", expected="as wanted", reason="", advice=fix)
     for word, right in wrong.items():
-        check(word, False, value=found.get(word), expected=right, reason=SETTINGS[word][1], advice=fix)
+        check(word, False, value=found.get(word.lower()), expected=right, reason=SETTINGS[word][1], advice=fix)
     check(
         "login of root",
         found["permitrootlogin"] in ROOT_BY_KEY,
