@@ -20,7 +20,7 @@ SSH_FAILED, NOT_FOUND = 255, 127
 BROKEN = frozenset({12, 30, 35, SSH_FAILED})
 """Exit codes for a connection that broke."""
 
-TRIES = 3
+TRIES, PAUSE_SECONDS = 3, 1.0
 """A broken connection is tried again, since ssh answered just before; what has arrived is kept."""
 
 OPTIONS = (
@@ -59,8 +59,29 @@ def copy(
         if code == 0:
             return moved
         if code not in BROKEN or not tries:
-            raise _problem(place, code, errors, down=":" not in target)
-        time.sleep(1)
+            raise problem(place, code, errors, down=":" not in target)
+        time.sleep(PAUSE_SECONDS)
+
+
+def problem(place: Place, code: int, errors: str, *, down: bool) -> RigError:
+    """What a failure of rsync means for the user; `down`: files were coming here."""
+    lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("rsync error:")]
+    if "No space left on device" in errors or "Disk quota exceeded" in errors:
+        return RigError(
+            "The disk of this machine is full; make room and run this again." if down else disk_full(place.host.name)
+        )
+    if "rsync: command not found" in errors or "rsync: not found" in errors or code == NOT_FOUND:
+        return RigError(
+            f"{place.host.name}: has no rsync; `ansible-playbook playbooks/site.yml --limit {place.alias}` installs it."
+        )
+    if code == SSH_FAILED and not any(line.startswith("rsync") for line in lines):
+        return place.problem(code, "\n".join(lines))
+    if code in BROKEN:
+        why = lines[-1] if lines else f"exit code {code}"
+        return RigError(
+            f"{place.host.name}: the connection broke ({why}). Run this again: it goes on where it stopped."
+        )
+    return RigError(f"{place.host.name}: rsync failed with exit code {code}:\n" + "\n".join(lines[:5]))
 
 
 def _run(command: list[str], listed: bytes, moved: set[str], progress: Progress | None) -> tuple[int, str]:
@@ -106,23 +127,3 @@ def _lines(pipe: IO[bytes]) -> Iterator[str]:
 def _unescaped(name: str) -> str:
     """rsync writes control characters, and a backslash before a number sign, as `\\#ooo` in octal."""
     return re.sub(r"\\#(\d{3})", lambda octal: chr(int(octal[1], 8)), name)
-
-
-def _problem(place: Place, code: int, errors: str, *, down: bool) -> RigError:
-    lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("rsync error:")]
-    if "No space left on device" in errors or "Disk quota exceeded" in errors:
-        return RigError(
-            "The disk of this machine is full; make room and run this again." if down else disk_full(place.host.name)
-        )
-    if "rsync: command not found" in errors or "rsync: not found" in errors or code == NOT_FOUND:
-        return RigError(
-            f"{place.host.name}: has no rsync; `ansible-playbook playbooks/site.yml --limit {place.alias}` installs it."
-        )
-    if code == SSH_FAILED and not any(line.startswith("rsync") for line in lines):
-        return place.problem(code, "\n".join(lines))
-    if code in BROKEN:
-        why = lines[-1] if lines else f"exit code {code}"
-        return RigError(
-            f"{place.host.name}: the connection broke ({why}). Run this again: it goes on where it stopped."
-        )
-    return RigError(f"{place.host.name}: rsync failed with exit code {code}:\n" + "\n".join(lines[:5]))

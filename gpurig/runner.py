@@ -29,8 +29,8 @@ FOLDER = "gpurig/runs"
 SYSTEM = "system"
 """Name that stands for the host's own Python instead of an environment."""
 
-ATTACH_SECONDS = 600.0
-"""How long following a log goes on trying after the connection broke."""
+ATTACH_SECONDS, AGAIN_SECONDS = 600.0, 2.0
+"""How long following a log goes on trying after the connection broke, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def follow(place: Place, run: str, write: Callable[[bytes], object], report: Cal
             if getattr(problem, "lasting", False) or time.monotonic() - broken > ATTACH_SECONDS:
                 raise problem
             report("The connection broke; the run goes on. Attaching again …")
-            time.sleep(2)
+            time.sleep(AGAIN_SECONDS)
             continue
         if process.returncode:
             raise place.problem(process.returncode, errors)

@@ -81,8 +81,8 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 # A later sync must not change a running job. Files are linked where they are large, which costs nothing, and copied where
 # a program may well write into them: a link would carry that into the synced project.
 copy_project() {
-    rsync --archive --exclude=/.gpurig --max-size=1m "$1/" project/
-    rsync --archive --exclude=/.gpurig --link-dest="$1" "$1/" project/
+    rsync --archive --exclude=/.gpurig --min-size=1m --link-dest="$1" "$1/" project/
+    rsync --archive --exclude=/.gpurig "$1/" project/
 }
 
 # Inode, size and time of every file of the run's copy, to tell later what the run wrote there.
@@ -211,12 +211,22 @@ alive() {
     [ "$known" = "$(identity "${known%% *}")" ] && [ "$(process_state "${known%% *}")" != Z ]
 }
 
+# tail ends with a process of ours, which this shell clears away: the watcher itself may stay a zombie where the first
+# process of a container clears nothing away.
 follow() {
     if alive watcher; then
         read -r watcher _ <.run/watcher
-        exec tail --bytes="+$(($1 + 1))" --follow --sleep-interval=0.2 --pid="$watcher" log
+        while running "$watcher" && running $$; do sleep 0.2; done &
+        tail --bytes="+$(($1 + 1))" --follow --sleep-interval=0.2 --pid=$! log
+    else
+        tail --bytes="+$(($1 + 1))" log
     fi
-    exec tail --bytes="+$(($1 + 1))" log
+}
+
+# Without starting a process, for it is asked often.
+running() {
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+    case ${stat##*) } in Z*) return 1 ;; esac
 }
 
 # --- cancel ------------------------------------------------------------------------------------------------------------
