@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpurig.errors import ConfigError
 
@@ -136,13 +137,25 @@ def _stacks(root: Path) -> Iterator[str]:
 
 
 def _pulumi_selection(root: Path, project: str) -> str | None:
-    """What `pulumi stack select` wrote; read from its file, since asking the program takes far longer."""
+    """What `pulumi stack select` wrote; read from its files, since asking the program takes far longer."""
     digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
     base = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    workspace = _json(base / "workspaces" / f"{project}-{digest}-workspace.json")
+    by_backend = workspace.get("stacks") or {}
+    backend = os.environ.get("PULUMI_BACKEND_URL") or _json(base / "credentials.json").get("current")
+    only = next(iter(by_backend.values())) if len(by_backend) == 1 else None
+    chosen = (
+        by_backend.get(backend) or only or workspace.get("stack")
+    )  # Pulumi of earlier versions knew one backend only
+    return chosen if isinstance(chosen, str) else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object's file; empty where there is none."""
     with suppress(OSError, ValueError):
-        text = (base / "workspaces" / f"{project}-{digest}-workspace.json").read_text(encoding="utf-8")
-        return json.loads(text).get("stack") or None
-    return None
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return data if isinstance(data, dict) else {}
+    return {}
 
 
 def _last_used(base: Path, root: Path) -> str | None:

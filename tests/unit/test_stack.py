@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ from gpurig.errors import ConfigError
 from gpurig.stack import Stack, home, locked, open_stack, remember, write_private
 
 
-def select_in_pulumi(root: Path, base: Path, name: str) -> None:
+def select_in_pulumi(root: Path, base: Path, selection: dict[str, Any]) -> None:
     digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
     file = base / "workspaces" / f"unit-{digest}-workspace.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"stack": name}))
+    file.write_text(json.dumps(selection))
 
 
 def test_stack_is_the_named_else_the_environments_else_pulumis_else_the_last_used(
@@ -28,11 +29,23 @@ def test_stack_is_the_named_else_the_environments_else_pulumis_else_the_last_use
         open_stack()
     remember(stack)
     assert open_stack().name == "test"
-    select_in_pulumi(stack.root, tmp_path / "pulumi", "organization/unit/chosen")
+    select_in_pulumi(stack.root, tmp_path / "pulumi", {"stack": "organization/unit/chosen"})
     assert open_stack().name == "chosen"
     monkeypatch.setenv("GPURIG_STACK", "outer")
     assert open_stack().name == "outer"
     assert open_stack("given").name == "given"
+
+
+def test_pulumis_selection_is_the_one_of_the_backend_in_use(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selection = {"stacks": {"file:///a": "organization/unit/on-a", "file:///b": "organization/unit/on-b"}}
+    select_in_pulumi(stack.root, tmp_path / "pulumi", selection)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///b")
+    assert open_stack().name == "on-b"
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    (tmp_path / "pulumi" / "credentials.json").write_text(json.dumps({"current": "file:///a"}))
+    assert open_stack().name == "on-a"
 
 
 def test_a_project_is_found_from_a_folder_inside_it(stack: Stack) -> None:
