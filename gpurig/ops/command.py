@@ -105,7 +105,7 @@ def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[st
     task = commands[argv[start]]
     takes_value = {flag: argument.takes_value for argument in task.get_arguments() for flag in _flags(argument.names)}
     takes_value |= dict.fromkeys(GLOBAL_OPTIONS, True)
-    spelled, found, rest = list(argv[: start + 1]), list[str](), list[str]()
+    front, spelled, found, rest = list(argv[:start]), list[str](), list[str](), list[str]()
     words = list(argv[start + 1 :])
     while words:
         word = words.pop(0)
@@ -114,14 +114,16 @@ def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[st
             rest += words if word == "--" else [word, *words]
             break
         if word.startswith("-") and word != "-":
-            spelled.append(word)
+            # Ours go in front of the command, where Invoke cannot take them for one of its words.
+            target = front if word.partition("=")[0] in (*GLOBAL_FLAGS, *GLOBAL_OPTIONS) else spelled
+            target.append(word)
             if takes_value.get(word) and words:
-                spelled.append(words.pop(0))
+                target.append(words.pop(0))
         elif full and task.rest and task.remains == "words":
             rest.append(word)
         else:
             found.append(word)
-    spelled += _words(task, found, spelled)
+    spelled = [*front, argv[start], *_words(task, found, spelled), *spelled]
     if rest and not task.rest:
         raise ConfigError(f"rig {task.name}: takes nothing after `--`. Usage: rig {task.name} {task.usage()}")
     # A blank in front, so that a first word such as --epochs is not taken for a flag of our own.
