@@ -188,6 +188,9 @@ def _explain(problem: Any, source: str) -> str:
             names = sorted(providers.REGISTRY)
             wrong = problem["ctx"]["tag"]
             return f"{key}.provider: {wrong!r} is not known{_did_you_mean(wrong, names)}; allowed: {', '.join(names)}."
+        case "string_type" if location[-1] == "[key]":
+            word = problem["input"]
+            return f"{source}: {NAMESPACE}:{location[0]}: YAML reads a name as {word!r}; write it in quotes."
         case "string_pattern_mismatch" if location[-1] == "[key]":
             rule = "lower-case letters, digits and `-`" if location[0] == "hosts" else "an environment variable's name"
             return f"{source}: {NAMESPACE}:{location[0]}.{location[1]}: not a good name; use {rule}."

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Listener = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]*\]):[0-9]{1,5}$")]
+"""Address and port of a socket, as `ss` shows it: 127.0.0.1:9100, [::]:80, *:80."""
 
 
 class HostSpec(BaseModel):
@@ -25,7 +28,7 @@ class HostSpec(BaseModel):
         default=(), description="ML environments to install, by the names of the folders in environments/."
     )
     services: tuple[str, ...] = Field(default=(), description="Services to run, reached through SSH (`rig open`).")
-    listeners: tuple[str, ...] = Field(
+    listeners: tuple[Listener, ...] = Field(
         default=(),
         description="Further sockets that may listen on this host, as address:port; verification fails others.",
     )

@@ -62,6 +62,8 @@ def test_other_packages_and_pulumis_own_keys_pass(stack: Stack) -> None:
             "provider: container, variables: {base_timezone: x}",
             "did you mean 'base_time_zone'?; see roles/base/README.md",
         ),
+        ("provider: container, listeners: [9100]", "hosts.a.listeners.0: found 9100"),
+        ("provider: container, listeners: [localhost]", "hosts.a.listeners.0: found 'localhost'"),
         ("provider: workstation, user: me", "hosts.a.address: missing; write it."),
         (
             "provider: workstation, user: me, address: h, host_key: SHA256:short",
@@ -93,6 +95,11 @@ def test_all_mistakes_are_reported_at_once(stack: Stack) -> None:
         "gpurig:host:",
     ):
         assert key in found
+
+
+def test_a_name_that_yaml_takes_for_something_else_must_be_quoted(stack: Stack) -> None:
+    lines = mistakes(stack, "config:\n  gpurig:hosts:\n    no: {provider: container}\n")
+    assert "Pulumi.test.yaml: gpurig:hosts: YAML reads a name as False; write it in quotes." in lines
 
 
 def test_two_containers_cannot_have_one_port(stack: Stack) -> None:
