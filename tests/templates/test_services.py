@@ -81,6 +81,12 @@ def test_a_unit_drops_what_a_service_does_not_need() -> None:
     assert not {"PrivateDevices", "ProtectHome", "MemoryDenyWriteExecute"} & set(found)
 
 
+def test_system_calls_are_restricted_where_the_kernel_is_the_host_s_own() -> None:
+    assert unit()["Service"]["RestrictSUIDSGID"] == "yes"
+    shared = set(unit(services_seccomp=False)["Service"])
+    assert not {"LockPersonality", "ProtectKernelModules", "RestrictAddressFamilies", "RestrictSUIDSGID"} & shared
+
+
 def test_root_keeps_its_capabilities() -> None:
     assert "CapabilityBoundingSet" not in unit(gpurig_user="root")["Service"]
 
