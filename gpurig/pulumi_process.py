@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ ENGINE = "GPURIG_ENGINE"
 
 PUBLIC_PASSPHRASES = {"demo": "demo"}
 """Stacks that hold no secret, whose encryption salt is in the repository."""
+
+LOCK_SECONDS = 10.0
+"""How long another run of Pulumi may go on holding the stack before we give up."""
 
 SHOWN = ("create", "update", "delete", "replace")
 """Pulumi's operations that are told; the others are steps of these, or change nothing."""
@@ -95,14 +99,18 @@ class Cli:
         self._patiently(lambda: self._work(verb, *arguments))
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        try:
-            return action()
-        except LockedError as error:
-            if not error.left_over:
-                raise
-        self.report(f"Removing Pulumi's lock on stack {self.stack.name}: the run that held it was killed.")
-        self._ask("cancel", "--yes")
-        return action()
+        """Run an action, past the lock of a run that was killed, or whose `rig` was and which therefore soon ends."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return action()
+            except LockedError as error:
+                if error.left_over:
+                    self.report(f"Removing Pulumi's lock on stack {self.stack.name}: the run that held it was killed.")
+                    self._ask("cancel", "--yes")
+                elif time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def _ask(self, *arguments: str, data: str = "") -> str:
         done = subprocess.run(

@@ -75,8 +75,9 @@ class Project:
     def run(self, *command: str, check: bool, **environment: str) -> Done:
         """Run a command in the project."""
         done = subprocess.run(
-            command, cwd=self.root, env=self.environment | environment, capture_output=True, text=True, check=False
-        )
+            command, cwd=self.root, env=self.environment | environment,
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
