@@ -101,7 +101,9 @@ def choose(stack: Stack, hosts: Mapping[str, str], names: Iterable[str] | None) 
     chosen = sorted(hosts if names is None else names)
     unknown = [name for name in chosen if name not in hosts]
     if unknown:
-        raise RigError(f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(sorted(hosts)) or 'none'}.")
+        raise RigError(
+            f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(sorted(hosts)) or 'none'}."
+        )
     return {name: hosts[name] for name in chosen}
 
 
