@@ -5,11 +5,11 @@ A folder that is synced has `.gpurig/` in it, which is this program's:
     manifest.json   path → SHA-256 of everything that syncs put here (null for links and folders)
     pending.json    paths that a sync is about to put here; gone when it has ended
     partial/        files that a broken transfer left half way, for rsync to go on with
-    temporary/      where rsync writes files before they take their names
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -18,9 +18,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 CHUNK = 1 << 18
+BATCH = 500
+"""Files that one thread compares before it looks for more; a thread per file costs more than it saves."""
 
 
 def begin(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -29,33 +31,60 @@ def begin(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     A file that was changed here since is kept. Returns where to put things, room, and what was deleted and kept.
     """
     state = folder / ".gpurig"
-    for name in ("partial", "temporary"):
-        (state / name).mkdir(parents=True, exist_ok=True)
-    for stale in (state / "temporary").iterdir():
-        stale.unlink()
+    (state / "partial").mkdir(parents=True, exist_ok=True)
     noted = _read(state / "manifest.json") or {}
     pending = _read(state / "pending.json")
     coming = request["files"]
     gone = sorted({*noted, *(pending or ())} - set(coming), reverse=True)
     outcome = {path: _delete(folder, path, noted, path in (pending or ())) for path in gone}
     _write(state / "pending.json", sorted({*(pending or ()), *coming}))
+    for path in pending or ():
+        _clear_up(folder / path)
     return {
-        "state": str(state),
+        "partial": str(state / "partial"),
         "interrupted": pending is not None,
-        "missing": sum(size for path, size in coming.items() if not os.path.lexists(folder / path)),
+        "missing": [path for path in coming if not os.path.lexists(f"{folder}/{path}")],
         "free": shutil.disk_usage(folder).free,
         "deleted": [path for path, done in outcome.items() if done],
         "kept": [path for path, done in outcome.items() if not done],
     }
 
 
+def receive(folder: Path, stream: BinaryIO) -> dict[str, Any]:
+    """Write new files as they come: a line of JSON, [path, size, mode, mtime in ns, SHA-256] for each, then their contents.
+
+    Returns those that did not arrive as they were sent.
+    """
+    bad = []
+    known = {str(folder)}
+    for line in iter(stream.readline, b""):
+        for path, size, mode, mtime, digest in json.loads(line):
+            data = stream.read(size)
+            target = f"{folder}/{path}"
+            parent = target.rpartition("/")[0]
+            if parent not in known:
+                Path(parent).mkdir(parents=True, exist_ok=True)
+                known.add(parent)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            try:
+                written = os.write(descriptor, data)
+                os.fchmod(descriptor, mode)
+                os.utime(descriptor, ns=(mtime, mtime))
+            finally:
+                os.close(descriptor)
+            if written != len(data) or hashlib.sha256(data).hexdigest() != digest:
+                bad.append(path)
+    return {"bad": bad}
+
+
 def finish(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Compare files with the hashes in the request; where all agree, note the whole manifest. Returns those that do not."""
     state = folder / ".gpurig"
     wanted, check = request["manifest"], request["check"]
+    parts = [check[start : start + BATCH] for start in range(0, len(check), BATCH)]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        agrees = list(pool.map(lambda path: _agrees(folder / path, wanted[path]), check))
-    bad = [path for path, fine in zip(check, agrees) if not fine]  # noqa: B905 (`strict` came with Python 3.10)
+        wrong = pool.map(lambda part: [path for path in part if not _agrees(folder / path, wanted[path])], parts)
+        bad = [path for part in wrong for path in part]
     if not bad:
         _write(state / "manifest.json", wanted)
         (state / "pending.json").unlink()
@@ -77,6 +106,12 @@ def _delete(folder: Path, path: str, noted: dict[str, str | None], interrupted: 
                 break
             parent.rmdir()
     return True
+
+
+def _clear_up(target: Path) -> None:
+    """Remove what a killed rsync left beside a file: its temporary copy, `.name.XXXXXX`."""
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.??????"):
+        stale.unlink()
 
 
 def _agrees(file: Path, digest: str | None) -> bool:
@@ -112,7 +147,10 @@ def main(action: str, folder: str) -> None:
     """Read a request from stdin, write the answer to stdout."""
     place = Path.home() / folder
     place.mkdir(parents=True, exist_ok=True)
-    answer = {"begin": begin, "finish": finish}[action](place.resolve(), json.load(sys.stdin))
+    if action == "receive":
+        answer = receive(place.resolve(), sys.stdin.buffer)
+    else:
+        answer = {"begin": begin, "finish": finish}[action](place.resolve(), json.load(sys.stdin))
     json.dump(answer, sys.stdout)
 
 

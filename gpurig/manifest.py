@@ -22,6 +22,9 @@ Manifest = dict[str, str]
 SETTLED_SECONDS = 2.0
 """A file that changed so recently may change again without its time or size telling, so its hash is not kept."""
 
+BATCH = 500
+"""Files that one thread hashes before it looks for more; a thread per file costs more than it saves."""
+
 _LINE = re.compile(r"(\\?)([0-9a-f]{64}) [ *](.+)")
 
 
@@ -47,9 +50,10 @@ def parse(text: str) -> Manifest:
 def of_folder(root: Path, paths: Iterable[str]) -> Manifest:
     """Hash these files of a folder, several at once. A file that is not there is left out."""
     wanted = list(paths)
+    parts = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
     with ThreadPoolExecutor(max_workers=_workers()) as pool:
-        digests = pool.map(lambda path: _digest(f"{root}/{path}"), wanted, chunksize=64)
-        return {path: digest for path, digest in zip(wanted, digests, strict=True) if digest}
+        hashed = pool.map(lambda part: [(path, _digest(f"{root}/{path}")) for path in part], parts)
+        return {path: digest for part in hashed for path, digest in part if digest}
 
 
 def differing(root: Path, manifest: Mapping[str, str]) -> list[str]:
@@ -67,11 +71,16 @@ class Cache:
         with suppress(OSError, ValueError):
             self._known = json.loads(file.read_text(encoding="utf-8"))
 
-    def hashes(self, root: Path, entries: Iterable[Entry]) -> Manifest:
-        """The hashes of these entries that are files, from the cache where it can tell, in their order."""
+    def hashes(self, root: Path, entries: Iterable[Entry], given: Mapping[str, str] | None = None) -> Manifest:
+        """The hashes of these entries that are files, from `given` or the cache where they can tell, in their order."""
         files = [entry for entry in entries if entry.kind == "file"]
-        unknown = [entry.path for entry in files if self._known.get(entry.path, [])[:3] != _mark(entry)]
-        fresh = of_folder(root, unknown)
+        given = given or {}
+        unknown = [
+            entry.path
+            for entry in files
+            if entry.path not in given and self._known.get(entry.path, [])[:3] != _mark(entry)
+        ]
+        fresh = {**of_folder(root, unknown), **given}
         missing = set(unknown) - set(fresh)  # they vanished meanwhile
         now = time.time_ns()
         known: dict[str, list[int | str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpurig import far_end, ignore, manifest, rsync
+from gpurig import far_end, ignore, manifest, rsync, stream
 from gpurig.errors import ConfigError, RigError
 from gpurig.manifest import Cache, Manifest
 from gpurig.remote import Place, disk_full
@@ -105,15 +106,19 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
         raise ConfigError(f"{root}: nothing to bring to a host; {ignore.IGNORE_FILE} leaves everything out.")
     sizes = {entry.path: entry.size for entry in entries}
     begun = _far_end(place, root, "begin", {"files": sizes})
-    if begun["missing"] + SPARE_BYTES > begun["free"]:
-        need, free = begun["missing"] / 1e9, begun["free"] / 1e9
-        raise RigError(f"{disk_full(place.host.name)} (To bring: {need:.1f} GB; free: {free:.1f} GB.)")
-    options = [f"--partial-dir={begun['state']}/partial", f"--temp-dir={begun['state']}/temporary"]
-    target = f"{place.alias}:{remote_folder(root)}"
+    need, free = sum(sizes[path] for path in begun["missing"]), begun["free"]
+    if need + SPARE_BYTES > free:
+        raise RigError(f"{disk_full(place.host.name)} (To bring: {need / 1e9:.1f} GB; free: {free / 1e9:.1f} GB.)")
+    streamed = _stream(place, root, entries, set(begun["missing"]))
+    rest = [entry for entry in entries if entry.path not in streamed]
     cache = Cache(_cache_file(place.stack, root))
+    sent: set[str] = set()
+    options = [f"--partial-dir={begun['partial']}"]
+    target = f"{place.alias}:{remote_folder(root)}"
     with ThreadPoolExecutor(max_workers=1) as aside:
-        hashing = aside.submit(cache.hashes, root, entries)
-        sent = rsync.copy(place, str(root), target, sizes, *options, progress=progress)
+        hashing = aside.submit(cache.hashes, root, entries, streamed)
+        if rest:
+            sent = rsync.copy(place, str(root), target, [e.path for e in rest], *options, progress=progress)
         hashes = hashing.result()
     differing = _finish(place, root, entries, hashes, set(sizes) if begun["interrupted"] else sent)
     if differing:  # changed while it travelled, or damaged: once more, compared by content
@@ -129,11 +134,23 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
     return Synced(
         files=len(entries),
         bytes=sum(sizes.values()),
-        sent=len(sent),
+        sent=len(sent | streamed.keys()),
         deleted=tuple(begun["deleted"]),
         kept=tuple(begun["kept"]),
         seconds=time.monotonic() - started,
     )
+
+
+def _stream(place: Place, root: Path, entries: Sequence[ignore.Entry], missing: set[str]) -> Manifest:
+    """Send small files that the host does not have; returns those that arrived, verified, with their hashes."""
+    small = [e.path for e in entries if e.kind == "file" and e.size <= stream.SMALL_BYTES and e.path in missing]
+    if len(small) < stream.WORTH:
+        return {}
+    sent, answer = stream.send([*place.ssh(), _command(root, "receive")], root, small)
+    if not answer:
+        return {}
+    bad = set(json.loads(answer)["bad"])
+    return {path: digest for path, digest in sent.items() if path not in bad}
 
 
 def _finish(
@@ -146,9 +163,13 @@ def _finish(
 
 
 def _far_end(place: Place, root: Path, action: str, request: dict[str, Any]) -> Any:
-    program = Path(far_end.__file__).read_text(encoding="utf-8")
     data = json.dumps(request, separators=(",", ":")).encode()
-    return json.loads(place.run("python3", "-c", program, action, remote_folder(root), data=data))
+    return json.loads(place.run("sh", "-c", _command(root, action), data=data))
+
+
+def _command(root: Path, action: str) -> str:
+    program = Path(far_end.__file__).read_text(encoding="utf-8")
+    return shlex.join(["python3", "-c", program, action, remote_folder(root)])
 
 
 def _cache_file(stack: Stack, root: Path) -> Path:

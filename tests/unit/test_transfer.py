@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import rsync, transfer
+from gpurig import rsync, stream, transfer
 from gpurig.errors import ConfigError, RigError
 from gpurig.stack import Stack
 from tests.unit.far import FarAway, far_away
@@ -89,7 +89,7 @@ def test_an_interrupted_sync_is_verified_whole_and_cleaned_up_by_the_next(far: F
     state = there(far, project) / ".gpurig"
     (state / "pending.json").write_text(json.dumps(["train.py", "half"]))
     (there(far, project) / "half").write_text("from the interrupted one")
-    (state / "temporary/left-over").write_text("x")
+    (there(far, project) / ".half.a1B2c3").write_text("rsync was killed while it wrote this")
     before = (project / "train.py").stat()
     (there(far, project) / "train.py").write_text("PRINT()")
     os.utime(there(far, project) / "train.py", ns=(before.st_atime_ns, before.st_mtime_ns))  # rsync would not notice
@@ -97,7 +97,59 @@ def test_an_interrupted_sync_is_verified_whole_and_cleaned_up_by_the_next(far: F
     assert "half" in done.deleted
     assert tree(there(far, project)) == {"Pulumi.yaml", "train.py", "data/a b.csv", "new"}
     assert (there(far, project) / "train.py").read_text() == "print()"
-    assert sorted(path.name for path in state.iterdir()) == ["manifest.json", "temporary"]
+    assert [path.name for path in state.iterdir()] == ["manifest.json"]
+
+
+@pytest.fixture
+def many(project: Path) -> Path:
+    """So many small files that they go in one stream."""
+    for number in range(stream.WORTH):
+        file = project / f"many/{number % 7}/{number} ä"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"content {number}")
+        os.utime(file, ns=(0, 10**18 + number))
+        file.chmod(0o755 if number % 2 else 0o600)
+    return project
+
+
+def test_many_small_files_arrive_in_one_stream_as_rsync_would_bring_them(far: FarAway, many: Path) -> None:
+    assert transfer.push(far.place, many).sent == stream.WORTH + 3
+    for file in (path for path in many.rglob("*") if path.is_file()):
+        copy = there(far, many) / file.relative_to(many)
+        wanted, found = file.stat(), copy.stat()
+        assert copy.read_bytes() == file.read_bytes()
+        assert (found.st_mode, found.st_mtime_ns) == (wanted.st_mode, wanted.st_mtime_ns)
+    assert transfer.push(far.place, many).sent == 0
+
+
+def test_a_broken_stream_leaves_the_rest_to_rsync(far: FarAway, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stream.send
+
+    def send(*args: object) -> tuple[dict[str, str], bytes]:
+        far.breaks("client_loop: send disconnect: Broken pipe")
+        return real(*args)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(stream, "send", send)
+    assert transfer.push(far.place, many).sent == stream.WORTH + 3
+    assert len(tree(there(far, many))) == stream.WORTH + 3
+
+
+def test_what_arrives_damaged_in_the_stream_is_sent_again(
+    far: FarAway, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = stream.send
+
+    def send(*args: object) -> tuple[dict[str, str], bytes]:
+        sent, _ = real(*args)  # type: ignore[arg-type]  # passed on
+        damaged = there(far, many) / "many/3/3 ä"
+        about = damaged.stat()
+        damaged.write_text("CONTENT 3")
+        os.utime(damaged, ns=(0, about.st_mtime_ns + 1))
+        return sent, json.dumps({"bad": ["many/3/3 ä"]}).encode()
+
+    monkeypatch.setattr(stream, "send", send)
+    transfer.push(far.place, many)
+    assert (there(far, many) / "many/3/3 ä").read_text() == "content 3"
 
 
 def test_a_broken_connection_is_tried_again(far: FarAway, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +161,22 @@ def test_a_broken_connection_is_tried_again(far: FarAway, project: Path, monkeyp
 
     monkeypatch.setattr(rsync, "copy", copy)
     assert transfer.push(far.place, project).sent == 3
+
+
+def test_a_file_that_changes_while_it_travels_is_sent_again(
+    far: FarAway, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = rsync.copy
+
+    def copy(*args: object, **options: object) -> set[str]:
+        moved = real(*args, **options)  # type: ignore[arg-type]  # passed on
+        monkeypatch.setattr(rsync, "copy", real)
+        (there(far, project) / "train.py").write_text("print(")
+        return moved
+
+    monkeypatch.setattr(rsync, "copy", copy)
+    transfer.push(far.place, project)
+    assert (there(far, project) / "train.py").read_text() == "print()"
 
 
 def test_without_room_nothing_is_sent(far: FarAway, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
