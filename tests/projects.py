@@ -137,6 +137,15 @@ class Project:
         return found
 
 
+def podman_in_front(folder: Path, script: str) -> str:
+    """A PATH on which every call of podman runs a line of shell first."""
+    program = folder / "front" / "podman"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\n{script}\nexec {shutil.which("podman")} "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
 def _processes_with(variable: str) -> list[int]:
     """Processes of this machine that have this environment variable, where /proc tells."""
     found = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import Project
+from tests.projects import Project, podman_in_front
 
 ENGINES = ("embedded", "pulumi")
 BARE = {"provider": "container", "init": "none"}
@@ -236,15 +235,6 @@ def test_hosts_of_one_engine_are_taken_over_by_the_other(
 def record_files(project: Project) -> dict[str, str]:
     """File name → content of every Host record."""
     return {path.name: path.read_text() for path in (project.stack().dir / "hosts").glob("*.json")}
-
-
-def podman_in_front(folder: Path, script: str) -> str:
-    """A PATH on which every call of podman runs `script` first."""
-    wrapper = folder / "front" / "podman"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\n{script}\nexec {shutil.which("podman")} "$@"\n')
-    wrapper.chmod(0o755)
-    return f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def path_without(program: str, folder: Path) -> str:

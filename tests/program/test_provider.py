@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from gpurig import config, records
 from gpurig.program import HostProvider
-from tests.projects import Project
+from tests.projects import Project, podman_in_front
 
 SECRET = "not-for-anybodys-eyes"
 URN = "urn:pulumi:test::project::pulumi-python:dynamic/gpurig:Host::one"
@@ -204,11 +202,7 @@ def test_secrets_reach_what_a_provider_runs_and_nothing_else(
     start: Callable[..., Provider], host_image: str, tmp_path: Path
 ) -> None:
     seen = tmp_path / "seen"
-    podman = tmp_path / "bin" / "podman"
-    podman.parent.mkdir()
-    podman.write_text(f'#!/bin/sh\necho "$VAST_API_KEY" >{seen}\nexec {shutil.which("podman")} "$@"\n')
-    podman.chmod(0o755)
-    provider = start(PATH=f"{podman.parent}{os.pathsep}{os.environ['PATH']}")
+    provider = start(PATH=podman_in_front(tmp_path, f'echo "$VAST_API_KEY" >{seen}'))
     _, outputs = provider.create(provider.properties(image=host_image))
     assert seen.read_text().strip() == SECRET
     assert SECRET not in str(outputs)
@@ -221,10 +215,7 @@ def test_the_environments_key_wins_over_the_configured_one(
     start: Callable[..., Provider], host_image: str, tmp_path: Path
 ) -> None:
     seen = tmp_path / "seen"
-    podman = tmp_path / "podman"
-    podman.write_text(f'#!/bin/sh\necho "$VAST_API_KEY" >{seen}\nexit 1\n')
-    podman.chmod(0o755)
-    provider = start(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}", VAST_API_KEY="mine")
+    provider = start(PATH=podman_in_front(tmp_path, f'echo "$VAST_API_KEY" >{seen}; exit 1'), VAST_API_KEY="mine")
     with pytest.raises(grpc.RpcError):
         provider.create(provider.properties(image=host_image))
     assert seen.read_text().strip() == "mine"
