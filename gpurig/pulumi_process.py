@@ -110,7 +110,8 @@ class Cli:
                     self._ask("cancel", "--yes")
                 elif time.monotonic() > deadline:
                     raise
-                time.sleep(0.5)
+                else:
+                    time.sleep(0.5)
 
     def _ask(self, *arguments: str, data: str = "") -> str:
         done = subprocess.run(

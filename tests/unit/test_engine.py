@@ -63,6 +63,34 @@ def test_a_host_left_by_a_killed_up_is_ended_once_the_configuration_drops_it(sta
     assert cloud.listed == []
 
 
+def test_a_host_whose_change_was_interrupted_is_seen_to_even_if_the_change_was_taken_back(
+    stack: Stack, cloud: Cloud
+) -> None:
+    engine.up(stack, hosts(a=MemorySpec(size=1)), report=silent)
+    cloud.dies = "after prepare"
+    with pytest.raises(Killed):
+        engine.up(stack, hosts(a=MemorySpec(size=2)), report=silent)
+    assert actions(engine.up(stack, hosts(a=MemorySpec(size=1)), report=silent)) == {"a": "update"}
+    assert actions(engine.up(stack, hosts(a=MemorySpec(size=1)), report=silent)) == {"a": "same"}
+
+
+def test_a_replacement_keeps_to_its_host_and_passes_the_gate(stack: Stack, cloud: Cloud) -> None:
+    config = hosts(a=MemorySpec(), b=MemorySpec())
+    engine.up(stack, config, report=silent)
+    before = {name: host.id for name, host in records.load(stack).items()}
+    engine.replace(stack, config, "a", report=silent)
+    after = {name: host.id for name, host in records.load(stack).items()}
+    assert (after["a"] != before["a"], after["b"] == before["b"]) == (True, True)
+    run = gate.runs_dir(stack, "a") / "r1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    with pytest.raises(RigError, match="results of r1"):
+        engine.replace(stack, config, "a", report=silent)
+    with pytest.raises(RigError, match=r"No host 'c' in Pulumi.test.yaml. Hosts there: a, b\."):
+        engine.replace(stack, config, "c", report=silent)
+    assert {name: host.id for name, host in records.load(stack).items()} == after
+
+
 def test_down_ends_recorded_and_interrupted_hosts(stack: Stack, cloud: Cloud) -> None:
     engine.up(stack, hosts(a=MemorySpec()), report=silent)
     cloud.dies = "after create"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gpurig import gate, lifecycle, records
+from gpurig import gate, lifecycle, providers, records
 from gpurig.errors import ResultsAtRiskError, RigError
 from gpurig.host import Host
 from gpurig.stack import Stack
@@ -162,3 +162,15 @@ def test_compare_tells_what_a_change_asks_for(cloud: Cloud) -> None:
     assert lifecycle.compare(old, old).kind == "none"
     assert lifecycle.compare(old, {**old, "size": 2}) == lifecycle.Change("update", ("size",))
     assert lifecycle.compare(old, {**old, "size": 2, "kind": "x"}) == lifecycle.Change("replace", ("kind", "size"))
+
+
+def test_what_another_provider_was_interrupted_over_is_ended_there(
+    stack: Stack, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Cloud(dies="after create")
+    monkeypatch.setattr(providers, "provider", lambda name: elsewhere if name == "elsewhere" else cloud)
+    with pytest.raises(Killed):
+        lifecycle.ensure(stack, "a", MemorySpec.model_construct(provider="elsewhere"), report=print)
+    assert len(elsewhere.listed) == 1
+    ensure(stack)
+    assert (elsewhere.listed, len(cloud.listed)) == ([], 1)
