@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from gpurig import engine, keys, records, runs
 from gpurig.providers.container.client import Podman
 from gpurig.stack import Stack
 
-CONFIG = "config:\n  gpurig:hosts:\n    box: {provider: container}\n    bare: {provider: container, init: none}\n"
+CONFIG = "config:\n  gpurig:hosts:\n    box: {provider: container, services: [jupyter]}\n    bare: {provider: container, init: none}\n"
 
 JOB = """
 import argparse, os, pathlib, sys, time
@@ -160,6 +162,32 @@ def test_refused_ssh_is_one_clear_message(use: Use) -> None:
     finally:
         use.rig("up")
     assert use.on("bare", "hostname") == "bare"
+
+
+def test_a_service_opens_through_a_tunnel_that_ends_with_ctrl_c(use: Use) -> None:
+    assert "jupyter does not answer" in use.rig("open", "jupyter", "--print", code=1).stderr
+    use.on(
+        "box", "cd /tmp; touch lab; setsid python3 -m http.server --bind 127.0.0.1 8888 </dev/null >/dev/null 2>&1 &"
+    )
+    use.on(
+        "box",
+        "until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8888))' 2>/dev/null; do sleep 0.1; done",
+    )
+    tunnel = use.start("open", "jupyter", "--print")
+    assert tunnel.stdout is not None
+    address = tunnel.stdout.readline().strip()
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 (http, from our own program)
+        assert answer.status == 200
+    token = (use.stack.dir / "secrets/box/jupyter").read_text()
+    assert address.endswith(f"/lab?token={token}")
+    for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            assert token.encode() not in arguments.read_bytes()
+    os.killpg(tunnel.pid, signal.SIGINT)
+    _, said = tunnel.communicate(timeout=10)
+    assert (tunnel.returncode, "Traceback" in said) == (0, False)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=10)  # noqa: S310
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
