@@ -156,13 +156,6 @@ def follow(place: Place, run: str, write: Callable[[bytes], object], report: Cal
         return _seen(_script(place, "list", run).strip())[1]
 
 
-def log_tail(place: Place, run: str, lines: int) -> str:
-    """The last lines of a run's log."""
-    with suppress(RigError):
-        return place.run("tail", f"--lines={lines}", f"{FOLDER}/{run}/log").decode(errors="replace")
-    return ""
-
-
 def adopt(place: Place, run: str) -> Run:
     """Note a run that another machine started on this host."""
     noted = Run.from_json(place.run("cat", f"{FOLDER}/{run}/run.json").decode())

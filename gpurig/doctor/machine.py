@@ -45,7 +45,7 @@ def examine(stack: Stack | None, read: Callable[[Stack], StackConfig]) -> Iterat
         if find_spec(f"{package}.doctor"):
             yield from import_module(f"{package}.doctor").examine(needed=name in used)
     yield program("ssh", "-V")
-    yield _rsync()
+    yield rsync()
     yield _home()
     yield _include()
     for what, folder in (("disk of GPURIG_HOME", home()), ("disk of gpurig", catalogue.ROOT)):
@@ -67,6 +67,15 @@ def first_line(program: str, option: str) -> str:
         lines = (done.stdout or done.stderr).strip().splitlines()
         return lines[0] if lines else "?"
     return "?"
+
+
+def rsync() -> Finding:
+    """Whether rsync is there and knows the options that we use."""
+    finding = program("rsync", "--version")
+    version = re.search(r"version v?(\d+)\.(\d+)", finding.found)
+    if finding.level == "OK" and (version is None or (int(version[1]), int(version[2])) < RSYNC):
+        return Finding("FAIL", "rsync", finding.found, "3.2 or later is needed; on macOS: `brew install rsync`.")
+    return finding
 
 
 def _configuration(stack: Stack, read: Callable[[Stack], StackConfig]) -> tuple[Finding, set[str]]:
@@ -127,14 +136,6 @@ def _pulumi() -> Finding:
             "OK", "engine", "embedded, since Pulumi's CLI is not found", "`make setup-pulumi` tries to get it."
         )
     return Finding("OK", "engine", f"Pulumi {first_line(str(found), 'version')} ({found})")
-
-
-def _rsync() -> Finding:
-    finding = program("rsync", "--version")
-    version = re.search(r"version v?(\d+)\.(\d+)", finding.found)
-    if finding.level == "OK" and (version is None or (int(version[1]), int(version[2])) < RSYNC):
-        return Finding("FAIL", "rsync", finding.found, "3.2 or later is needed; on macOS: `brew install rsync`.")
-    return finding
 
 
 def _home() -> Finding:

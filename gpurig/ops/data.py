@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpurig.errors import RigError
@@ -111,4 +112,11 @@ def _bring(place: Place, run: Run) -> dict[str, object]:
     else:
         left = f"; {len(ignored)} files that .rigignore leaves out stay there" if ignored else ""
         console.say(f"{run.id}: {run.summary()}, results verified{left}")
+        if run.state == "failed":
+            console.say(_last_lines(folder / "log"))
     return {"run": run.id, "host": run.host, "state": run.state, "results": run.results, "folder": str(folder)}
+
+
+def _last_lines(log: Path, count: int = 5) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(f"  | {line}" for line in lines[-count:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -138,8 +139,9 @@ def _prepared(place: Place, project: Path, script: str, args: list[str], env: st
     host = place.host
     here = Path.cwd().absolute()
     directory = here.relative_to(project) if here.is_relative_to(project) else Path()
-    inside = directory / script
-    if Path(script).is_absolute() or not (project / inside).is_file() or ignore.is_ignored(project, inside.as_posix()):
+    inside = os.path.normpath(directory / script)
+    outside = Path(script).is_absolute() or inside.startswith("..")
+    if outside or not (project / inside).is_file() or ignore.is_ignored(project, inside):
         raise ConfigError(f"{script}: not a file of the project {project} that travels to a host (see .rigignore).")
     environment = env or next(iter(host.environments), runner.SYSTEM)
     if environment not in (*host.environments, runner.SYSTEM):
