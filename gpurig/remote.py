@@ -65,6 +65,8 @@ class Place:
             return self._unreachable(stderr, last)
         if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             return RigError(disk_full(self.host.name))
+        if "python3" in last and "not found" in last:
+            return RigError(f"{self.host.name}: has no Python 3, which Ansible needs too; install it there.")
         return RigError(f"{self.host.name}: {last}")
 
     def _unreachable(self, stderr: str, last: str) -> RigError:

@@ -183,7 +183,7 @@ def fetch(place: Place, run: Run, progress: Progress | None = None) -> tuple[Run
     wanted: Manifest = {path: digest for path, digest in everything.items() if path not in ignored}
     target = runs.folder(place.stack, run.host, run.id)
     transfer.pull_verified(place, f"{FOLDER}/{run.id}", target, wanted, progress=progress)
-    write_private(target / "manifest.sha256", manifest.dump(wanted))
+    (target / "manifest.sha256").write_bytes(manifest.dump(wanted).encode(errors="surrogateescape"))
     done = replace(run, results="verified")
     runs.save(place.stack, done)
     return done, ignored
