@@ -59,7 +59,7 @@ def test_a_changed_limit_is_applied_to_the_living_host(project: Project, bare: d
     project.configure({"one": {**bare, "memory": 1.5}})
     project.rig("up")
     container = project.only("one")
-    project.configure({"one": {**bare, "memory": 1.25, "cpus": 1}})
+    project.configure({"one": {**bare, "memory": 1.25}})
     assert actions(project.rig("--json", "preview")) == {"one": "update"}
     project.rig("up")
     assert project.only("one") == container
@@ -161,7 +161,7 @@ def test_a_host_that_fails_does_not_stop_the_others(project: Project, bare: dict
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         project.configure({"bad": {**bare, "port": port}, "one": bare, "two": bare})
-        failed = project.rig("up", check=False)
+        failed = project.rig("up", check=False, PULUMI_PARALLEL="1")  # none is under way when `bad` fails
     assert failed.returncode == 1
     last = failed.stderr.strip().splitlines()[-1]
     assert last == (
