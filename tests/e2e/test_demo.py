@@ -111,7 +111,7 @@ def test_rebuild_brings_the_host_back_to_verified_ready(tour: Tour, taken: subpr
     assert after["generation"] == before["generation"] + 1
     assert after["endpoint"]["port"] == before["endpoint"]["port"]
     assert after["endpoint"]["host_key"] != before["endpoint"]["host_key"]
-    project = tour.run("rig", "connect", "demo", "--", "ls", "gpurig/project")
+    project = tour.run("rig", "connect", "demo", "--", "ls", "gpurig/projects/digits")
     assert "train.py" in project.stdout, project.stderr
 
 

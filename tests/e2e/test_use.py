@@ -68,10 +68,11 @@ class Use:
         return done
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start rig in a process group of its own."""
+        """Start rig in a process group of its own, where Ctrl-C works even if the tests themselves run in the background."""
         pipe = subprocess.PIPE
+        command = ["env", "--default-signal=INT", *self.command(*words)]
         return subprocess.Popen(
-            self.command(*words), cwd=self.stack.root, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            command, cwd=self.stack.root, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
 
     def command(self, *words: str) -> list[str]:
