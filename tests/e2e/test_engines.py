@@ -55,30 +55,41 @@ def test_a_second_up_changes_nothing(project: Project, bare: dict[str, Any]) -> 
     assert record_files(project) == records
 
 
-def test_a_changed_limit_is_applied_to_the_living_host(project: Project, bare: dict[str, Any]) -> None:
-    project.configure({"one": {**bare, "memory": 1.5}})
+def test_limits_are_added_changed_put_back_and_lifted_on_the_living_host(
+    project: Project, bare: dict[str, Any]
+) -> None:
+    """`podman inspect` tells what the container was made with; its control group tells what holds."""
+    group = "cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null || true"
+    project.configure({"one": bare})
     project.rig("up")
     container = project.only("one")
-    project.configure({"one": {**bare, "memory": 1.25}})
-    assert actions(project.rig("--json", "preview")) == {"one": "update"}
-    project.rig("up")
-    assert project.only("one") == container
-    # `podman inspect` tells what the container was made with; its control group tells what holds.
-    group = "cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null || true"
-    limit = int(project.podman("exec", container, "sh", "-c", group))
-    assert 1_249_990_000 <= limit <= 1_250_000_000
+    for limits, expected in (
+        ({"cpus": 1}, None),
+        ({"memory": 1.5}, 1.5),
+        ({"memory": 2.5}, 2.5),
+        ({"memory": 1.5}, 1.5),
+        ({}, None),
+    ):
+        project.configure({"one": {**bare, **limits}})
+        assert actions(project.rig("--json", "preview")) == {"one": "update"}
+        project.rig("up")
+        assert project.only("one") == container
+        said = project.podman("exec", container, "sh", "-c", group).strip()
+        held = float("inf") if said == "max" else int(said) / 1e9
+        assert held > 3 if expected is None else abs(held - expected) < 0.001
 
 
 def test_a_changed_init_replaces_exactly_that_host(project: Project, bare: dict[str, Any]) -> None:
     project.configure({"one": bare, "two": bare})
     project.rig("up")
-    before = project.containers()
+    before, port = project.containers(), port_of(project, "one")
     project.configure({"one": {**bare, "init": "systemd"}, "two": bare})
     assert actions(project.rig("--json", "preview")) == {"one": "replace", "two": "same"}
     project.rig("up", "--yes")
     assert project.only("one") not in before["one"]
     assert project.containers()["two"] == before["two"]
     assert project.inspect(project.only("one"))["Name"].endswith(".one.2")
+    assert port_of(project, "one") == port
 
 
 def test_a_host_that_is_configured_no_more_is_ended(project: Project, bare: dict[str, Any]) -> None:
@@ -230,6 +241,11 @@ def test_hosts_of_one_engine_are_taken_over_by_the_other(
     assert project.containers() == {}
     project.rig("up", GPURIG_ENGINE=first)
     assert sorted(project.containers()) == ["one", "three"]
+
+
+def port_of(project: Project, host: str) -> int:
+    """The recorded SSH port."""
+    return int(json.loads((project.stack().dir / "hosts" / f"{host}.json").read_text())["endpoint"]["port"])
 
 
 def record_files(project: Project) -> dict[str, str]:
