@@ -14,7 +14,7 @@ from typing import Literal
 
 from gpurig import lifecycle, records
 from gpurig.config import StackConfig
-from gpurig.errors import RigError, about
+from gpurig.errors import ConfigError, RigError, about
 from gpurig.host import Host
 from gpurig.providers import Report
 from gpurig.spec import HostSpec
@@ -90,18 +90,18 @@ def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> 
 
 
 def configured(stack: Stack, config: StackConfig, name: str) -> HostSpec:
-    """The configuration of a host. Raises RigError where it has none."""
+    """The configuration of a host. Raises ConfigError where it has none."""
     if name not in config.hosts:
-        raise RigError(f"No host {name!r} in {stack.file.name}. Hosts there: {', '.join(config.hosts) or 'none'}.")
+        raise ConfigError(f"No host {name!r} in {stack.file.name}. Hosts there: {', '.join(config.hosts) or 'none'}.")
     return config.hosts[name]
 
 
 def choose(stack: Stack, hosts: Mapping[str, str], names: Iterable[str] | None) -> dict[str, str]:
-    """The named ones of these hosts, or all. Raises RigError for a name that is not among them."""
+    """The named ones of these hosts, or all. Raises ConfigError for a name that is not among them."""
     chosen = sorted(hosts if names is None else names)
     unknown = [name for name in chosen if name not in hosts]
     if unknown:
-        raise RigError(
+        raise ConfigError(
             f"No host {', '.join(unknown)} in stack {stack.name}. Hosts: {', '.join(sorted(hosts)) or 'none'}."
         )
     return {name: hosts[name] for name in chosen}

@@ -130,7 +130,7 @@ def test_down_ends_one_host_or_all(project: Project, bare: dict[str, Any]) -> No
     project.rig("down", "two", "--yes")
     assert sorted(project.containers()) == ["one", "three"]
     unknown = project.rig("down", "four", "--yes", check=False)
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "one, three" in unknown.stderr
     project.rig("down", "--yes")
     assert project.containers() == {}
