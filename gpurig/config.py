@@ -10,7 +10,6 @@ import functools
 import operator
 import os
 import re
-import textwrap
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,12 +20,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from gpurig import catalogue, providers
 from gpurig.errors import ConfigError
+from gpurig.mistakes import NAMESPACE, did_you_mean, explain
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack
 
-NAMESPACE = "gpurig"
+PULUMIS_KEYS = ("config", "encryptionsalt", "encryptedkey", "environment", "secretsprovider")
+"""What Pulumi itself knows at the top of a stack's file."""
 
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+RESERVED = ("all", "gpurig", "localhost", "ungrouped")
+"""Names that mean something else to Ansible."""
+
+
+def _free_name(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"Ansible uses this name itself (so are: {', '.join(RESERVED)}); write another")
+    return name
+
+
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$"), AfterValidator(_free_name)]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
 
@@ -58,16 +69,30 @@ def load(stack: Stack, *, pulumi_decrypts: bool = False) -> StackConfig:
 def read(file: Path) -> dict[str, Any]:
     """The keys of the file's `gpurig:` namespace, without it. Raises ConfigError for what is not such a file."""
     try:
-        text = file.read_text(encoding="utf-8")
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: not there. Copy Pulumi.example.yaml to it, or give another --stack.") from error
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file.name}: not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}."
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file.name}: not valid YAML: {_where(error)}") from error
-    config = (document or {}).get("config") if isinstance(document or {}, dict) else None
-    if config is None or not isinstance(config, dict):
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
         raise ConfigError(f"{file.name}: key `config`: missing; write `config:` with `gpurig:hosts:` under it.")
+    mistakes = [
+        f"{file.name}: {key}: unknown key{did_you_mean(str(key), PULUMIS_KEYS)}."
+        for key in document
+        if key not in PULUMIS_KEYS
+    ]
+    mistakes += [
+        f"{file.name}: {key}: unknown key (did you mean '{NAMESPACE}:{key.split(':')[-1]}'?)."
+        for key in map(str, config)
+        if not key.startswith(f"{NAMESPACE}:") and get_close_matches(key.split(":")[0], [NAMESPACE], cutoff=0.75)
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     prefix = f"{NAMESPACE}:"
     return {key.removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
 
@@ -75,15 +100,29 @@ def read(file: Path) -> dict[str, Any]:
 def parse(raw: Mapping[str, Any], source: str) -> StackConfig:
     """Check the namespace's keys. `source` is the file's name, for messages."""
     values, mistakes = _secrets(dict(raw), source)
+    if "hosts" not in values:
+        mistakes.append(f"{source}: {NAMESPACE}:hosts: missing; write it, or `{NAMESPACE}:hosts: {{}}` for none.")
+    config: StackConfig | None = None
     try:
-        config: StackConfig = model().model_validate(values)
+        config = model().model_validate(values)
     except ValidationError as error:
-        mistakes += [_explain(problem, source) for problem in error.errors(include_url=False)]
+        problems = error.errors(include_url=False)
+        mistakes += [explain(problem, source, list(StackConfig.model_fields)) for problem in problems]
+        mistakes += _cross_checks(_sound_part(values, {problem["loc"][1:2] for problem in problems}), source)
     else:
         mistakes += _cross_checks(config, source)
-        if not mistakes:
-            return config
-    raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    if config is None or mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    return config
+
+
+def _sound_part(values: Mapping[str, Any], broken: set[tuple[Any, ...]]) -> StackConfig:
+    """The hosts that have no mistake of their own, so that those between hosts can be told at once as well."""
+    hosts = values.get("hosts")
+    sound = (
+        {name: entry for name, entry in hosts.items() if (name,) not in broken} if isinstance(hosts, Mapping) else {}
+    )
+    return model().model_validate({"hosts": sound})
 
 
 @functools.cache
@@ -112,7 +151,7 @@ def _named(spec: type[HostSpec]) -> type[HostSpec]:
 def _one_of(kind: str, names: tuple[str, ...]) -> AfterValidator:
     def check(value: str) -> str:
         if value not in names:
-            raise ValueError(f"no such {kind}{_did_you_mean(value, names)}; there are: {', '.join(names)}")
+            raise ValueError(f"no such {kind}{did_you_mean(value, names)}; there are: {', '.join(names)}")
         return value
 
     return AfterValidator(check)
@@ -160,52 +199,9 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
             if role and variable not in known[role]:
                 mistakes.append(
                     f"{source}: {NAMESPACE}:hosts.{name}.variables.{variable}: role {role} has no such variable"
-                    f"{_did_you_mean(variable, known[role])}; see roles/{role}/README.md."
+                    f"{did_you_mean(variable, known[role])}; see roles/{role}/README.md."
                 )
     return mistakes
-
-
-def _explain(problem: Any, source: str) -> str:
-    """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
-    location = [str(part) for part in problem["loc"]]
-    if location[0] == "hosts" and location[2:3] and location[2] in providers.REGISTRY:
-        provider = location.pop(2)
-        allowed = list(providers.spec_class(provider).model_fields)
-    else:
-        allowed = list(StackConfig.model_fields)
-    key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
-    found = "a value" if location[0] == "secrets" else _shown(problem["input"])
-    match problem["type"]:
-        case "extra_forbidden":
-            return (
-                f"{key}: unknown key{_did_you_mean(location[-1], allowed)}; allowed here: {', '.join(sorted(allowed))}."
-            )
-        case "missing":
-            return f"{key}: missing; write it."
-        case "union_tag_not_found":
-            return f"{key}.provider: missing; write one of: {', '.join(sorted(providers.REGISTRY))}."
-        case "union_tag_invalid":
-            names = sorted(providers.REGISTRY)
-            wrong = problem["ctx"]["tag"]
-            return f"{key}.provider: {wrong!r} is not known{_did_you_mean(wrong, names)}; allowed: {', '.join(names)}."
-        case "string_type" if location[-1] == "[key]":
-            word = problem["input"]
-            return f"{source}: {NAMESPACE}:{location[0]}: YAML reads a name as {word!r}; write it in quotes."
-        case "string_pattern_mismatch" if location[-1] == "[key]":
-            rule = "lower-case letters, digits and `-`" if location[0] == "hosts" else "an environment variable's name"
-            return f"{source}: {NAMESPACE}:{location[0]}.{location[1]}: not a good name; use {rule}."
-        case "value_error":
-            return f"{key}: found {found}: {problem['ctx']['error']}."
-    return f"{key}: found {found}: {problem['msg'][0].lower()}{problem['msg'][1:]}."
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _shown(value: Any) -> str:
-    return textwrap.shorten(repr(value), width=60, placeholder=" …")
 
 
 def _encrypted(value: Any) -> bool:

@@ -90,5 +90,9 @@ def _discard(file: Path) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return data
+    """What a run's note says; a damaged one says nothing, so that its results count as at risk."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

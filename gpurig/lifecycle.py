@@ -70,7 +70,7 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
             host_key=keys.host_key(stack, name, generation),
         )
         if kept is None:
-            report(f"{name}: making {order.label}")
+            report(f"{name}: {'making' if provider.destroys else 'registering'} {order.label}")
             provider.create(order)
             kept = _listed(stack, provider, owner, generation)
         host = _host(provider, kept, order)
@@ -130,7 +130,7 @@ def _end(stack: Stack, owner: Owner, provider_name: str, report: Report) -> None
         _guard(stack, provider, machine)
     records.intend(stack, owner.host, provider_name)
     for machine in machines:
-        report(f"{owner.host}: ending {owner.label(machine.generation)}")
+        report(f"{owner.host}: {'ending' if provider.destroys else 'forgetting'} {owner.label(machine.generation)}")
         _remove(stack, provider, owner, machine)
     access.hang_up(stack, owner.host)
     records.remove(stack, owner.host)

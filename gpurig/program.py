@@ -22,6 +22,7 @@ from pulumi.runtime import config as pulumi_config
 from gpurig import config, engine, lifecycle, providers, records
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
+from gpurig.mistakes import NAMESPACE
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack, home, project_root
 
@@ -54,7 +55,7 @@ class HostProvider(dynamic.ResourceProvider):
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Give this process the keys that Pulumi decrypted, and an end."""
         threading.Thread(target=_end_with_engine, daemon=True).start()
-        _provide(json.loads(req.config.get(f"{config.NAMESPACE}:secrets") or "{}"))
+        _provide(json.loads(req.config.get(f"{NAMESPACE}:secrets") or "{}"))
 
     def create(self, props: Properties) -> dynamic.CreateResult:
         with _plain_errors():
@@ -108,7 +109,7 @@ def configuration() -> config.StackConfig:
 
 
 def _checked(stack: Stack) -> config.StackConfig:
-    prefix = f"{config.NAMESPACE}:"
+    prefix = f"{NAMESPACE}:"
     values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
     raw = {key.removeprefix(prefix): _data(value) for key, value in values.items() if key.startswith(prefix)}
     mistakes = []

@@ -18,6 +18,9 @@ PRIVILEGE = {"root": "true", "sudo": "sudo -n true"}
 """What must work on a host, by its privilege capability."""
 
 
+NO_SYSTEMD = "gpurig-finds-no-systemd"
+
+
 class UnreachableError(RigError):
     """SSH does not let us in. `lasting` is true where waiting cannot help."""
 
@@ -56,6 +59,8 @@ def check(stack: Stack, host: Host, name: str, config: Path) -> None:
     if endpoint.jump is None:
         probe_port(endpoint, key)
     probe = "exit 0" if endpoint.shell == "powershell" else PRIVILEGE[capabilities.privilege]
+    if endpoint.shell == "sh" and capabilities.init == "systemd":
+        probe += f" && {{ test -d /run/systemd/system || {{ echo {NO_SYSTEMD} >&2; exit 1; }}; }}"
     anew = ("-o", "ControlMaster=no", "-o", "ControlPath=none")
     command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *anew, name, probe]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -106,6 +111,10 @@ def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: objec
             f"{key}.user: {endpoint.user}@{endpoint.address} does not accept our key. Add the line in {public} to "
             f"~{endpoint.user}/.ssh/authorized_keys there, or write another `user` or `identity`.",
             lasting=False,
+        )
+    if NO_SYSTEMD in stderr:
+        return UnreachableError(
+            f"{key}.init: systemd does not run on {endpoint.address}; write `init: none`.", lasting=False
         )
     if "sudo:" in stderr:
         return UnreachableError(

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from gpurig import access
-from gpurig.errors import RigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.stack import Stack, locked, write_private
 
@@ -28,11 +28,11 @@ def get(stack: Stack, name: str) -> Host | None:
 
 
 def require(stack: Stack, name: str) -> Host:
-    """The record of one host. Raises RigError that lists the hosts there are."""
+    """The record of one host. Raises ConfigError that lists the hosts there are."""
     found = get(stack, name)
     if found is None:
         known = ", ".join(load(stack)) or "none; `rig up` stands them up"
-        raise RigError(f"No host {name!r} in stack {stack.name}. Hosts: {known}.")
+        raise ConfigError(f"No host {name!r} in stack {stack.name}. Hosts: {known}.")
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gpurig import catalogue, config
+from gpurig import catalogue, config, mistakes
 
 FILE = catalogue.ROOT / "docs" / "stack.schema.json"
 
@@ -38,8 +38,8 @@ def stack_file() -> dict[str, Any]:
         "properties": {
             "config": {
                 "type": "object",
-                "properties": {f"{config.NAMESPACE}:{name}": value for name, value in own.items()},
-                "patternProperties": {f"^(?!{config.NAMESPACE}:)": {}},
+                "properties": {f"{mistakes.NAMESPACE}:{name}": value for name, value in own.items()},
+                "patternProperties": {f"^(?!{mistakes.NAMESPACE}:)": {}},
                 "additionalProperties": False,
             }
         },

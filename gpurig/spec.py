@@ -7,12 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 Listener = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]*\]):[0-9]{1,5}$")]
 """Address and port of a socket, as `ss` shows it: 127.0.0.1:9100, [::]:80, *:80."""
+
+
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _is_there(path: str) -> str:
+    if path != "auto" and not Path(path).expanduser().is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+Bundle = Annotated[str, AfterValidator(_is_there)]
+"""Path of a PEM file, or `auto` for this machine's own."""
 
 
 class HostSpec(BaseModel):
@@ -32,7 +46,7 @@ class HostSpec(BaseModel):
         default=(),
         description="Further sockets that may listen on this host, as address:port; verification fails others.",
     )
-    variables: dict[str, Any] = Field(
+    variables: dict[VariableName, Any] = Field(
         default_factory=dict,
         description="Ansible variables for this host, such as base_time_zone; see roles/*/README.md.",
     )

@@ -65,5 +65,9 @@ def _asked(host: str, offered: list[str]) -> str:
         f"{host} shows {offered[0].split()[0]} {keys.fingerprint(offered[0])}. Compare it at the machine's own console:\n"
         "  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
     )
+    if not console.on_terminal():
+        raise ConfigError(
+            f"Nobody can be asked here: `rig register {host} --fingerprint SHA256:…` with what you read there."
+        )
     console.confirm("Is it the same?", yes=False)
     return offered[0]

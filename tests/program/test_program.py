@@ -131,9 +131,9 @@ def test_every_mistake_is_told_at_once(run: Run) -> None:
     told = str(caught.value)
     for mistake in (
         "Pulumi.test.yaml: gpurig:hosts.One: not a good name",
-        "gpurig:hosts.two.provider: 'contaner' is not known; did you mean 'container'?",
-        "gpurig:hosts.three.cpu: unknown key; did you mean 'cpus'?",
-        "gpurig:hots: unknown key; did you mean 'hosts'?",
+        "gpurig:hosts.two.provider: 'contaner' is not known (did you mean 'container'?)",
+        "gpurig:hosts.three.cpu: unknown key (did you mean 'cpus'?)",
+        "gpurig:hots: unknown key (did you mean 'hosts'?)",
         "gpurig:secrets: not encrypted",
         "gpurig:secrets.lower",
     ):

@@ -173,7 +173,9 @@ def test_a_failure_is_one_message_without_traceback(provider: Provider) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         provider.create(provider.properties(image="localhost/gpurig-none:0"))
     told = str(caught.value.details())
-    assert told.startswith("gpurig.providers.container.client.PodmanError: podman create failed")
+    assert told.startswith(
+        "gpurig.errors.ConfigError: Pulumi.test.yaml: gpurig:hosts.one.image: there is no local image"
+    )
     assert "Traceback" not in told
 
 

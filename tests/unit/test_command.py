@@ -127,9 +127,9 @@ def test_a_wrong_configuration_exits_with_2(stack: Stack, capsys: pytest.Capture
     assert "did you mean 'container'" in err
 
 
-def test_a_problem_exits_with_1_and_debug_shows_where(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_exits_with_2_and_debug_shows_where(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = rig(capsys, "connect", "nobody", "--stack", "test")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err == "No host 'nobody' in stack test. Hosts: none; `rig up` stands them up.\n"
     assert "Traceback" in rig(capsys, "connect", "nobody", "--stack", "test", "--debug")[2]
 

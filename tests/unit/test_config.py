@@ -48,22 +48,24 @@ def test_other_packages_and_pulumis_own_keys_pass(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("provider: contaner", "hosts.a.provider: 'contaner' is not known; did you mean 'container'?"),
+        ("provider: contaner", "hosts.a.provider: 'contaner' is not known (did you mean 'container'?); allowed"),
         ("cpus: 2", "hosts.a.provider: missing; write one of: container, workstation."),
-        ("provider: container, cpu: 2", "hosts.a.cpu: unknown key; did you mean 'cpus'?"),
+        ("provider: container, cpu: 2", "hosts.a.cpu: unknown key (did you mean 'cpus'?); allowed"),
         ("provider: container, cpus: -1", "hosts.a.cpus: found -1: input should be greater than 0."),
         ("provider: container, memory: lots", "hosts.a.memory: found 'lots': input should be a valid number"),
         ("provider: container, init: runit", "hosts.a.init: found 'runit': input should be 'systemd' or 'none'."),
         ("provider: container, port: 70000", "hosts.a.port: found 70000: input should be less than or equal to 65535."),
-        ("provider: container, environments: [startr]", "no such environment; did you mean 'starter'?"),
-        ("provider: container, services: [jupiter]", "no such service; did you mean 'jupyter'?"),
-        ("provider: container, services: jupyter", "hosts.a.services: found 'jupyter': input should be a valid"),
+        ("provider: container, environments: [startr]", "no such environment (did you mean 'starter'?)"),
+        ("provider: container, services: [jupiter]", "no such service (did you mean 'jupyter'?)"),
+        ("provider: container, services: jupyter", "hosts.a.services: found 'jupyter': input should be a list"),
         (
             "provider: container, variables: {base_timezone: x}",
-            "did you mean 'base_time_zone'?; see roles/base/README.md",
+            "(did you mean 'base_time_zone'?); see roles/base/README.md",
         ),
         ("provider: container, listeners: [9100]", "hosts.a.listeners.0: found 9100"),
         ("provider: container, listeners: [localhost]", "hosts.a.listeners.0: found 'localhost'"),
+        ("provider: container, ca_bundle: /nope", "hosts.a.ca_bundle: found '/nope': there is no such file."),
+        ("provider: container, variables: {bad-name: 1}", "hosts.a.variables.bad-name"),
         ("provider: workstation, user: me", "hosts.a.address: missing; write it."),
         (
             "provider: workstation, user: me, address: h, host_key: SHA256:short",
@@ -113,12 +115,29 @@ def test_two_containers_cannot_have_one_port(stack: Stack) -> None:
     assert line == "Pulumi.test.yaml: gpurig:hosts.b.port: 127.0.0.1:2222 is already a's; write another."
 
 
+def test_mistakes_between_hosts_are_told_together_with_those_of_one(stack: Stack) -> None:
+    text = """
+        config:
+          gpurig:hosts:
+            a: {provider: container, port: 2222}
+            b: {provider: container, port: 2222, variables: {base_timezone: x}}
+            c: {provider: container, cpus: none}
+    """
+    assert len(mistakes(stack, text)) == 3
+
+
+def test_what_is_not_utf_8_is_refused(stack: Stack) -> None:
+    stack.file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        config.load(stack)
+
+
 def test_the_users_own_variables_pass(stack: Stack) -> None:
     assert load(stack, host("provider: container, variables: {mine: 1}")).hosts["a"].variables == {"mine": 1}
 
 
 def test_an_encrypted_value_names_the_variable_to_set(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "config:\n  gpurig:secrets:\n    VAST_API_KEY: {secure: v1:abc}\n"
+    text = "config:\n  gpurig:hosts: {}\n  gpurig:secrets:\n    VAST_API_KEY: {secure: v1:abc}\n"
     monkeypatch.delenv("VAST_API_KEY", raising=False)
     (line,) = mistakes(stack, text)
     assert "gpurig:secrets.VAST_API_KEY: Pulumi encrypted it" in line
@@ -128,8 +147,10 @@ def test_an_encrypted_value_names_the_variable_to_set(stack: Stack, monkeypatch:
 
 
 def test_a_secret_never_shows_in_a_message_or_repr(stack: Stack) -> None:
-    assert "hunter2" not in repr(load(stack, "config:\n  gpurig:secrets: {VAST_API_KEY: hunter2}\n"))
-    found = mistakes(stack, "config:\n  gpurig:secrets: {vast-key: hunter2}\n")
+    assert "hunter2" not in repr(
+        load(stack, "config:\n  gpurig:hosts: {}\n  gpurig:secrets: {VAST_API_KEY: hunter2}\n")
+    )
+    found = mistakes(stack, "config:\n  gpurig:hosts: {}\n  gpurig:secrets: {vast-key: hunter2}\n")
     assert "hunter2" not in "".join(found)
 
 
@@ -145,6 +166,13 @@ def test_an_encrypted_value_elsewhere_is_refused(stack: Stack) -> None:
         ("config:\n  gpurig:hosts:\n    a: {}\n    a: {}\n", "key 'a' is there twice"),
         ("hosts: {}\n", "key `config`: missing"),
         ("", "key `config`: missing"),
+        ("config: {}\n", "gpurig:hosts: missing; write it, or `gpurig:hosts: {}` for none."),
+        ("config:\n  gpurg:hosts: {}\n", "gpurg:hosts: unknown key (did you mean 'gpurig:hosts'?)"),
+        (
+            "config: {gpurig:hosts: {}}\nencryptionsal: x\n",
+            "encryptionsal: unknown key (did you mean 'encryptionsalt'?)",
+        ),
+        ("config: {gpurig:hosts: {all: {provider: container}}}\n", "hosts.all: Ansible uses this name itself"),
         ("- config\n", "key `config`: missing"),
         ("config: {gpurig:hosts: []}\n", "gpurig:hosts: found []: input should be a valid dictionary"),
     ],

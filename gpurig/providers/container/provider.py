@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -57,6 +58,11 @@ class Provider:
             try:
                 self._podman.run("create", *arguments, *_limits(spec), *command)
             except PodmanError as error:
+                if "image not known" in error.stderr:
+                    raise ConfigError(
+                        f"{order.stack.file.name}: gpurig:hosts.{order.owner.host}.image: there is no local image "
+                        f"{spec.image!r}; `podman images` lists them. Without the key, gpurig builds its own."
+                    ) from error
                 if "already in use" not in error.stderr:  # a podman that outlived its killed parent was faster
                     raise
 
@@ -66,7 +72,7 @@ class Provider:
         if not machine.running:
             self._podman.put(machine.id, _files(order, spec))
             self._start(machine, order)
-        self._apply_limits(details, spec)
+        self._apply_limits(machine.id, order)
         port = int(details["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"])
         return Endpoint(
             address=ADDRESS,
@@ -106,11 +112,15 @@ class Provider:
                 raise _port_taken(order) from error
             raise
 
-    def _apply_limits(self, details: dict[str, Any], spec: Spec) -> None:
-        limits = details["HostConfig"]
-        wanted = (int((spec.memory or 0) * 10**9), round((spec.cpus or 0) * 10**9))
-        if wanted != (limits["Memory"], limits["NanoCpus"]):
-            self._podman.run("update", *_limits(spec, unlimited=True), details["Id"])
+    def _apply_limits(self, container: str, order: Order) -> None:
+        """Set the limits, and lift those of earlier: Podman 4 reports, and after a restart uses, only the first ones."""
+        noted = order.stack.dir / "limited" / order.owner.host
+        limited = order.spec.cpus or order.spec.memory
+        if limited:
+            write_private(noted, order.label)
+        elif not (noted.exists() and noted.read_text(encoding="utf-8") == order.label):
+            return
+        self._podman.run("update", *_limits(order.spec, all_of_them=True), container)
 
     def _port(self, order: Order) -> int:
         """The port that the spec names, else the one this host had before if it is free, else a free one."""
@@ -136,15 +146,17 @@ def _labels(owner: Owner) -> dict[str, str]:
     return {"gpurig.project": owner.project, "gpurig.stack": owner.stack, "gpurig.host": owner.host}
 
 
-def _limits(spec: Spec, *, unlimited: bool = False) -> list[str]:
-    """Podman's options for the limits; `unlimited` also lifts limits that the spec no longer names."""
-    found = []
-    if spec.memory or unlimited:
-        size = int((spec.memory or 0) * 10**9)
-        found += [f"--memory={size}b" if size else "--memory=-1"]
-    if spec.cpus or unlimited:
-        found += [f"--cpus={spec.cpus or 0}"]
-    return found
+def _limits(spec: Spec, *, all_of_them: bool = False) -> list[str]:
+    """Podman's options for the limits; `all_of_them` gives those that the spec does not name as the machine's own size.
+
+    Swap is not limited: else Podman ties it to the first memory limit, which then could never rise.
+    """
+    memory, cpus = spec.memory and int(spec.memory * 10**9), spec.cpus
+    if all_of_them:
+        memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        cpus = cpus or os.cpu_count()
+    found = [f"--memory={memory}b", "--memory-swap=-1"] if memory else []
+    return [*found, f"--cpus={cpus}"] if cpus else found
 
 
 def _files(order: Order, spec: Spec) -> list[File]:

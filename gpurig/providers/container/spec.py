@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gpurig.spec import HostSpec
+from gpurig.spec import Bundle, HostSpec
 
 
 class Spec(HostSpec):
@@ -24,7 +24,7 @@ class Spec(HostSpec):
     )
     cpus: float | None = Field(default=None, gt=0, le=1024, description="Limit, in processors.")
     memory: float | None = Field(default=None, ge=0.125, le=4096, description="Limit, in GB (10^9 bytes).")
-    ca_bundle: str | None = Field(
+    ca_bundle: Bundle | None = Field(
         default="auto",
         description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own; null for none.",
     )

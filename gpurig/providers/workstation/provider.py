@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from gpurig.errors import ConfigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.providers import Machine, Order, Owner
 from gpurig.providers.workstation import client
-from gpurig.providers.workstation.spec import Spec
+from gpurig.providers.workstation.spec import HOST_KEY, Spec
 from gpurig.stack import Stack, write_private
+
+PINNED = re.compile(HOST_KEY)
 
 
 class Provider:
@@ -59,7 +62,15 @@ class Provider:
 
 def checked_key(host: str, address: str, port: int, pinned: str | None) -> str:
     """The host key at an address, if it is the pinned one. Raises ConfigError that says how to pin it."""
+    if pinned is not None and not PINNED.fullmatch(pinned):
+        raise ConfigError(
+            f"gpurig:hosts.{host}.host_key: {pinned!r} is no key and no fingerprint; write SHA256:… in full."
+        )
     offered = client.host_keys(address, port)
+    if not offered:
+        raise ConfigError(
+            f"gpurig:hosts.{host}.port: what listens at {address}:{port} is no SSH server; write the right port."
+        )
     shown = ", ".join(f"{key.split()[0]} {keys.fingerprint(key)}" for key in offered) or "none"
     if pinned is None:
         raise ConfigError(

@@ -6,7 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gpurig.spec import HostSpec
+from gpurig.spec import Bundle, HostSpec
+
+HOST_KEY = r"^(SHA256:[A-Za-z0-9+/]{43}|(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+)$"
+"""A host key, or its fingerprint, as OpenSSH prints them."""
 
 
 class Spec(HostSpec):
@@ -22,7 +25,7 @@ class Spec(HostSpec):
     identity: str | None = Field(default=None, description="Private key to log in with; default: gpurig's own.")
     host_key: str | None = Field(
         default=None,
-        pattern=r"^(SHA256:[A-Za-z0-9+/]{43}|(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+)$",
+        pattern=HOST_KEY,
         description="The machine's host key or its SHA256 fingerprint; else it is confirmed once with `rig register`.",
     )
     init: Literal["systemd", "none"] = "systemd"
@@ -30,7 +33,7 @@ class Spec(HostSpec):
         default="none",
         description="`provided` where an NVIDIA driver is installed, `managed` where gpurig shall install it.",
     )
-    ca_bundle: str | None = Field(
+    ca_bundle: Bundle | None = Field(
         default=None,
         description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own.",
     )

@@ -1,0 +1,69 @@
+"""What is said about a mistake in a stack's file: where it is, what was found, what is allowed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from gpurig import providers
+
+NAMESPACE = "gpurig"
+"""What our keys in a stack's file begin with."""
+
+NAME_RULES = {
+    "hosts": "lower-case letters, digits and `-`",
+    "secrets": "an environment variable's name, in capitals",
+    "variables": "an Ansible variable's name: letters, digits and `_`",
+}
+
+JARGON = ("valid dictionary or object to extract fields from", "mapping of keys to values")
+"""pydantic's words, and ours."""
+
+
+def explain(problem: Any, source: str, top_level: list[str]) -> str:
+    """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
+    location = [str(part) for part in problem["loc"]]
+    if location[0] == "hosts" and location[2:3] and location[2] in providers.REGISTRY:
+        provider = location.pop(2)
+        allowed = list(providers.spec_class(provider).model_fields)
+    else:
+        allowed = top_level
+    key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
+    found = "a value" if location[0] == "secrets" else _shown(problem["input"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return (
+                f"{key}: unknown key{did_you_mean(location[-1], allowed)}; allowed here: {', '.join(sorted(allowed))}."
+            )
+        case "missing":
+            return f"{key}: missing; write it."
+        case "union_tag_not_found":
+            return f"{key}.provider: missing; write one of: {', '.join(sorted(providers.REGISTRY))}."
+        case "union_tag_invalid":
+            names = sorted(providers.REGISTRY)
+            wrong = problem["ctx"]["tag"]
+            return f"{key}.provider: {wrong!r} is not known{did_you_mean(wrong, names)}; allowed: {', '.join(names)}."
+        case "string_type" if location[-1] == "[key]":
+            word = problem["input"]
+            return f"{source}: {NAMESPACE}:{location[0]}: YAML reads a name as {word!r}; write it in quotes."
+        case "string_pattern_mismatch" if location[-1] == "[key]":
+            rule = NAME_RULES.get(location[-3], NAME_RULES["variables"])
+            return f"{source}: {NAMESPACE}:{'.'.join(location[:-1])}: not a good name; use {rule}."
+        case "value_error" if location[-1] == "[key]":
+            return f"{source}: {NAMESPACE}:{'.'.join(location[:-1])}: {problem['ctx']['error']}."
+        case "value_error":
+            return f"{key}: found {found}: {problem['ctx']['error']}."
+    said = problem["msg"].replace("valid tuple", "list").replace(*JARGON)
+    return f"{key}: found {found}: {said[0].lower()}{said[1:]}."
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion in brackets, or nothing where no known word is close."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _shown(value: Any) -> str:
+    return textwrap.shorten(repr(value), width=60, placeholder=" …")
