@@ -158,7 +158,7 @@ install_python_packages() {
 
 # A refusal counts for a day, so that a machine without access does not wait for it at every run.
 has_pulumi() {
-  [ "$(pulumi version 2>/dev/null)" = "v$pulumi_version" ] && return
+  [ "$(pulumi version 2>/dev/null | tr -d v)" = "$pulumi_version" ] && return
   [ -n "$(find "$pulumi_refused" -mmin -1440 2>/dev/null)" ] || return
   note=": not to be had here, the embedded engine is used"
 }
