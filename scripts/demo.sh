@@ -80,7 +80,7 @@ clean() {
     GPURIG_DISCARD_RESULTS=demo run rig down --yes
     rm -rf "$stack_dir" "$state_dir"
   fi
-  say "Nothing of the demo is left. \`make clean\` removes .venv, .tools and the host image as well."
+  say "Nothing of the demo is left; your keys stay in $(gpurig_home). \`make clean\` removes .venv, .tools and the host image as well."
 }
 
 show() { if [ -t 1 ]; then printf '\n\033[1m# %s\033[0m\n' "$*"; else printf '\n# %s\n' "$*"; fi; }
