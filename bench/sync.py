@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.stage import stage
-from gpurig import records, transfer
+from gpurig import records
 from gpurig.remote import Place
 from gpurig.stack import open_stack
 
@@ -27,53 +27,49 @@ def main() -> None:
         subprocess.run(["rig", "up", "--yes"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stack = open_stack()
         place = Place(stack, records.require(stack, "demo"))
-        data = Path(folder) / "data"
         for name, make in (("one file of 1 GB", _big), ("10,000 files of 2 kB", _small)):
-            shutil.rmtree(data, ignore_errors=True)
+            data = Path(folder) / "data"
             make(data)
             _compare(place, data, name)
+            shutil.rmtree(data)
 
 
 def _compare(place: Place, data: Path, name: str) -> None:
-    plain: list[float] = []
-    ours: list[float] = []
-    stream: list[float] = []
-    again: list[float] = []
-    for _ in range(TRIES):
-        plain.append(_timed(lambda: _fresh(place, "plain"), lambda: _rsync(place, data)))
-        ours.append(_timed(lambda: _fresh(place, transfer.PROJECTS), lambda: _sync(data)))
-        again.append(_timed(lambda: None, lambda: _sync(data)))
-        stream.append(_timed(lambda: _fresh(place, "stream"), lambda: _tar(place, data)))
+    """Every transfer goes to a folder of its own: deleting many files slows the disk down for a while."""
+    plain, ours, again, stream = list[float](), list[float](), list[float](), list[float]()
+    for number in range(TRIES):
+        at = f"{data.name}-{name.replace(' ', '')}-{number}"
+        project = data.with_name(at)  # as if never synced: nothing is there, and no hash is known
+        data.rename(project)
+        plain.append(_timed(_rsync, place, project, f"rsync-{at}"))
+        ours.append(_timed(_sync, project))
+        again.append(_timed(_sync, project))
+        place.run("mkdir", f"tar-{at}")
+        stream.append(_timed(_tar, place, project, f"tar-{at}"))
+        project.rename(data)
     print(f"{name}: rsync {min(plain):.2f} s; tar through ssh {min(stream):.2f} s")
     print(f"  rig sync, every file verified  {min(ours):6.2f} s  {min(plain) / min(ours):4.2f} × rsync's speed")
     print(f"  rig sync, nothing to do        {min(again):6.2f} s")
 
 
-def _timed(before: Callable[[], object], work: Callable[[], object]) -> float:
-    before()
+def _timed(work: Callable[..., object], *arguments: object) -> float:
     os.sync()
     started = time.perf_counter()
-    work()
+    work(*arguments)
     return time.perf_counter() - started
 
 
-def _fresh(place: Place, folder: str) -> None:
-    """Nothing is there and nothing is known of hashes, as on the first day."""
-    place.run("sh", "-c", f"rm -rf {folder} && mkdir -p {folder}")
-    shutil.rmtree(place.stack.home / "cache", ignore_errors=True)
+def _sync(project: Path) -> None:
+    subprocess.run(["rig", "sync", "demo"], cwd=project, check=True, stderr=subprocess.DEVNULL)
 
 
-def _sync(data: Path) -> None:
-    subprocess.run(["rig", "sync", "demo"], cwd=data, check=True, stderr=subprocess.DEVNULL)
+def _rsync(place: Place, project: Path, target: str) -> None:
+    subprocess.run(["rsync", "-a", f"--rsh={place.shell()}", f"{project}/", f"{place.alias}:{target}/"], check=True)
 
 
-def _rsync(place: Place, data: Path) -> None:
-    subprocess.run(["rsync", "-a", f"--rsh={place.shell()}", f"{data}/", f"{place.alias}:plain/"], check=True)
-
-
-def _tar(place: Place, data: Path) -> None:
-    with subprocess.Popen(["tar", "-C", str(data), "-c", "."], stdout=subprocess.PIPE) as tar:
-        subprocess.run([*place.ssh(), "tar -xC stream"], stdin=tar.stdout, check=True)
+def _tar(place: Place, project: Path, target: str) -> None:
+    with subprocess.Popen(["tar", "-C", str(project), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run([*place.ssh(), f"tar -xC {target}"], stdin=tar.stdout, check=True)
 
 
 def _big(data: Path) -> None:

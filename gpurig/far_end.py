@@ -14,67 +14,108 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 CHUNK = 1 << 18
+STREAM_CHUNK, SMALL_BYTES = 1 << 20, 1 << 16
 BATCH = 500
 """Files that one thread compares before it looks for more; a thread per file costs more than it saves."""
 
 
 def begin(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Prepare for the files named in the request, path → size. Deletes what earlier syncs put here and is gone there.
+    """Prepare for what the request names: path → [kind, size, mtime in ns, mode, link]. Tells what is not so here yet.
 
-    A file that was changed here since is kept. Returns where to put things, room, and what was deleted and kept.
+    Deletes what earlier syncs put here and is gone there; a file that was changed here since is kept. Where there is
+    nothing to do at all, `same` is true, and nothing is to be finished.
     """
     state = folder / ".gpurig"
-    (state / "partial").mkdir(parents=True, exist_ok=True)
+    partial = state / "partial"
+    partial.mkdir(parents=True, exist_ok=True)
     noted = _read(state / "manifest.json") or {}
     pending = _read(state / "pending.json")
     coming = request["files"]
     gone = sorted({*noted, *(pending or ())} - set(coming), reverse=True)
     outcome = {path: _delete(folder, path, noted, path in (pending or ())) for path in gone}
-    _write(state / "pending.json", sorted({*(pending or ()), *coming}))
     for path in pending or ():
         _clear_up(folder / path)
+    states = {path: _state(f"{folder}/{path}", wanted) for path, wanted in coming.items()}
+    same = pending is None and not gone and set(noted) == set(coming) and set(states.values()) <= {"same"}
+    if not same:
+        _write(state / "pending.json", sorted({*(pending or ()), *coming}))
     return {
-        "partial": str(state / "partial"),
+        "same": same,
+        "partial": str(partial),
+        "halves": [half.name for half in partial.iterdir()],
         "interrupted": pending is not None,
-        "missing": [path for path in coming if not os.path.lexists(f"{folder}/{path}")],
+        "missing": [path for path, found in states.items() if found == "missing"],
+        "differing": [path for path, found in states.items() if found == "differs"],
         "free": shutil.disk_usage(folder).free,
         "deleted": [path for path, done in outcome.items() if done],
         "kept": [path for path, done in outcome.items() if not done],
     }
 
 
-def receive(folder: Path, stream: BinaryIO) -> dict[str, Any]:
+def receive(folder: Path, stream: BufferedReader) -> dict[str, Any]:
     """Write new files as they come: a line of JSON, [path, size, mode, mtime in ns, SHA-256] for each, then their contents.
 
-    Returns those that did not arrive as they were sent.
+    A file whose SHA-256 is null comes alone, and is followed by it on a line; where the connection breaks, what there
+    is of it stays for rsync to go on with. Returns those that did not arrive as they were sent.
     """
     bad = []
     known = {str(folder)}
+    os.umask(0)  # a file gets its mode when it is made
     for line in iter(stream.readline, b""):
         for path, size, mode, mtime, digest in json.loads(line):
-            data = stream.read(size)
             target = f"{folder}/{path}"
             parent = target.rpartition("/")[0]
             if parent not in known:
-                Path(parent).mkdir(parents=True, exist_ok=True)
+                _make_folder(Path(parent))
                 known.add(parent)
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            first = target if digest else f"{folder}/.gpurig/partial/{path.rpartition('/')[2]}"
+            descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if digest else os.O_TRUNC), mode)
             try:
-                written = os.write(descriptor, data)
-                os.fchmod(descriptor, mode)
+                found = _take(stream, size, descriptor)
                 os.utime(descriptor, ns=(mtime, mtime))
             finally:
                 os.close(descriptor)
-            if written != len(data) or hashlib.sha256(data).hexdigest() != digest:
+            wanted = digest or stream.readline().decode().strip()
+            if first != target:
+                Path(first).replace(target)
+            if found != wanted:
                 bad.append(path)
     return {"bad": bad}
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o755)
+
+
+def _take(stream: BufferedReader, size: int, descriptor: int) -> str:
+    """Copy so many bytes into a file; returns their SHA-256. Raises EOFError where the stream ends before."""
+    if size <= SMALL_BYTES:
+        data = stream.read(size)
+        if len(data) < size:
+            raise EOFError
+        os.write(descriptor, data)
+        return hashlib.sha256(data).hexdigest()
+    total = hashlib.sha256()
+    buffer = memoryview(bytearray(STREAM_CHUNK))
+    while size:
+        got = stream.readinto(buffer[: min(size, STREAM_CHUNK)])
+        if not got:
+            raise EOFError
+        total.update(buffer[:got])
+        os.write(descriptor, buffer[:got])
+        size -= got
+    return total.hexdigest()
 
 
 def finish(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +147,21 @@ def _delete(folder: Path, path: str, noted: dict[str, str | None], interrupted: 
                 break
             parent.rmdir()
     return True
+
+
+def _state(path: str, wanted: list[Any]) -> str:
+    """What there is at a path, against kind, size, time, mode and link: `same`, `differs` or `missing`."""
+    kind, size, mtime, mode, link = wanted
+    try:
+        about = os.lstat(path.rstrip("/"))
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    if kind == "folder":
+        return "same" if stat.S_ISDIR(about.st_mode) else "differs"
+    if kind == "link":
+        return "same" if stat.S_ISLNK(about.st_mode) and str(Path(path).readlink()) == link else "differs"
+    found = (stat.S_ISREG(about.st_mode), about.st_size, about.st_mtime_ns, stat.S_IMODE(about.st_mode))
+    return "same" if found == (True, size, mtime, mode) else "differs"
 
 
 def _clear_up(target: Path) -> None:
@@ -148,7 +204,7 @@ def main(action: str, folder: str) -> None:
     place = Path.home() / folder
     place.mkdir(parents=True, exist_ok=True)
     if action == "receive":
-        answer = receive(place.resolve(), sys.stdin.buffer)
+        answer = receive(place.resolve(), BufferedReader(FileIO(0)))
     else:
         answer = {"begin": begin, "finish": finish}[action](place.resolve(), json.load(sys.stdin))
     json.dump(answer, sys.stdout)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,18 @@ _CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9",
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, link, or empty folder (its path ends in `/`), by its path relative to the project, with `/`."""
+    """One file, link, or empty folder (its path ends in `/`), by its path relative to the project, with `/`.
+
+    kind: "file", "link" or "folder". link: where a link points; the numbers are a file's.
+    """
 
     path: str
-    size: int
-    mtime_ns: int
-    inode: int
-    kind: str  # "file", "link" or "folder"
+    kind: str
+    size: int = 0
+    mtime_ns: int = 0
+    mode: int = 0
+    inode: int = 0
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +98,13 @@ def _walk(root: str, base: str, rules: list[tuple[str, list[Rule]]]) -> Iterator
         if is_folder:
             yield from _walk(root, f"{path}/", rules)
         elif item.is_symlink():
-            yield Entry(path, 0, 0, 0, "link")
+            yield Entry(path, "link", link=str(Path(item.path).readlink()))
         elif item.is_file(follow_symlinks=False):
             about = item.stat(follow_symlinks=False)
-            yield Entry(path, about.st_size, about.st_mtime_ns, about.st_ino, "file")
+            mode = stat.S_IMODE(about.st_mode)
+            yield Entry(path, "file", about.st_size, about.st_mtime_ns, mode, about.st_ino)
     if empty and base:
-        yield Entry(base, 0, 0, 0, "folder")
+        yield Entry(base, "folder")
 
 
 def _with_rules(root: str, base: str, rules: list[tuple[str, list[Rule]]]) -> list[tuple[str, list[Rule]]]:

@@ -1,4 +1,7 @@
-"""Files up to a host and back, by rsync over our SSH, and every one of them verified by its SHA-256."""
+"""Files up to a host and back, over our SSH, and every one of them verified by its SHA-256.
+
+What a host does not have yet goes in one stream (gpurig.stream), all else by rsync.
+"""
 
 from __future__ import annotations
 
@@ -105,12 +108,32 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
     if not entries:
         raise ConfigError(f"{root}: nothing to bring to a host; {ignore.IGNORE_FILE} leaves everything out.")
     sizes = {entry.path: entry.size for entry in entries}
-    begun = _far_end(place, root, "begin", {"files": sizes})
+    asked = {e.path: [e.kind, e.size, e.mtime_ns, e.mode, e.link] for e in entries}
+    begun = _far_end(place, root, "begin", {"files": asked})
     need, free = sum(sizes[path] for path in begun["missing"]), begun["free"]
-    if need + SPARE_BYTES > free:
+    if need and need + SPARE_BYTES > free:
         raise RigError(f"{disk_full(place.host.name)} (To bring: {need / 1e9:.1f} GB; free: {free / 1e9:.1f} GB.)")
-    streamed = _stream(place, root, entries, set(begun["missing"]))
-    rest = [entry for entry in entries if entry.path not in streamed]
+    sent = set() if begun["same"] else _bring(place, root, entries, begun, progress)
+    known = [folder for folder in synced_folders(place.stack, place.host.name) if folder != root]
+    write_private(_synced_file(place.stack, place.host.name), "".join(f"{folder}\n" for folder in [*known, root]))
+    return Synced(
+        files=len(entries),
+        bytes=sum(sizes.values()),
+        sent=len(sent),
+        deleted=tuple(begun["deleted"]),
+        kept=tuple(begun["kept"]),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _bring(
+    place: Place, root: Path, entries: Sequence[ignore.Entry], begun: dict[str, Any], progress: Progress | None
+) -> set[str]:
+    """Send what the host lacks or has otherwise, let it verify that, and note the whole. Returns what was sent."""
+    # Half a file from a broken transfer is rsync's to complete.
+    missing = {path for path in begun["missing"] if path.rpartition("/")[2] not in begun["halves"]}
+    streamed = _stream(place, root, entries, missing, progress)
+    rest = [path for path in [*begun["missing"], *begun["differing"]] if path not in streamed]
     cache = Cache(_cache_file(place.stack, root))
     sent: set[str] = set()
     options = [f"--partial-dir={begun['partial']}"]
@@ -118,9 +141,9 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
     with ThreadPoolExecutor(max_workers=1) as aside:
         hashing = aside.submit(cache.hashes, root, entries, streamed)
         if rest:
-            sent = rsync.copy(place, str(root), target, [e.path for e in rest], *options, progress=progress)
+            sent = rsync.copy(place, str(root), target, rest, *options, progress=progress)
         hashes = hashing.result()
-    differing = _finish(place, root, entries, hashes, set(sizes) if begun["interrupted"] else sent)
+    differing = _finish(place, root, entries, hashes, {e.path for e in entries} if begun["interrupted"] else rest)
     if differing:  # changed while it travelled, or damaged: once more, compared by content
         sent |= rsync.copy(place, str(root), target, differing, "--checksum", *options, progress=progress)
         hashes |= manifest.of_folder(root, differing)
@@ -129,27 +152,18 @@ def _push(place: Place, root: Path, progress: Progress | None) -> Synced:
         names = ", ".join(sorted(differing)[:5])
         raise RigError(f"{place.host.name}: what arrived differs from what is here: {names}. Run this again.")
     cache.save()
-    known = [folder for folder in synced_folders(place.stack, place.host.name) if folder != root]
-    write_private(_synced_file(place.stack, place.host.name), "".join(f"{folder}\n" for folder in [*known, root]))
-    return Synced(
-        files=len(entries),
-        bytes=sum(sizes.values()),
-        sent=len(sent | streamed.keys()),
-        deleted=tuple(begun["deleted"]),
-        kept=tuple(begun["kept"]),
-        seconds=time.monotonic() - started,
-    )
+    return sent | streamed.keys()
 
 
-def _stream(place: Place, root: Path, entries: Sequence[ignore.Entry], missing: set[str]) -> Manifest:
-    """Send small files that the host does not have; returns those that arrived, verified, with their hashes."""
-    small = [e.path for e in entries if e.kind == "file" and e.size <= stream.SMALL_BYTES and e.path in missing]
-    if len(small) < stream.WORTH:
+def _stream(
+    place: Place, root: Path, entries: Sequence[ignore.Entry], missing: set[str], progress: Progress | None
+) -> Manifest:
+    """Send files that the host does not have at all; returns those that arrived, verified, with their hashes."""
+    new = [entry for entry in entries if entry.kind == "file" and entry.path in missing]
+    if not stream.worth(new):
         return {}
-    sent, answer = stream.send([*place.ssh(), _command(root, "receive")], root, small)
-    if not answer:
-        return {}
-    bad = set(json.loads(answer)["bad"])
+    sent, answer = stream.send([*place.ssh(), _command(root, "receive")], root, new, progress)
+    bad = set(json.loads(answer)["bad"]) if answer else set(sent)
     return {path: digest for path, digest in sent.items() if path not in bad}
 
 

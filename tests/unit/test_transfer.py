@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_an_interrupted_sync_is_verified_whole_and_cleaned_up_by_the_next(far: F
 @pytest.fixture
 def many(project: Path) -> Path:
     """So many small files that they go in one stream."""
-    for number in range(stream.WORTH):
+    for number in range(stream.WORTH_FILES):
         file = project / f"many/{number % 7}/{number} ä"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"content {number}")
@@ -113,7 +114,7 @@ def many(project: Path) -> Path:
 
 
 def test_many_small_files_arrive_in_one_stream_as_rsync_would_bring_them(far: FarAway, many: Path) -> None:
-    assert transfer.push(far.place, many).sent == stream.WORTH + 3
+    assert transfer.push(far.place, many).sent == stream.WORTH_FILES + 3
     for file in (path for path in many.rglob("*") if path.is_file()):
         copy = there(far, many) / file.relative_to(many)
         wanted, found = file.stat(), copy.stat()
@@ -125,13 +126,69 @@ def test_many_small_files_arrive_in_one_stream_as_rsync_would_bring_them(far: Fa
 def test_a_broken_stream_leaves_the_rest_to_rsync(far: FarAway, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = stream.send
 
-    def send(*args: object) -> tuple[dict[str, str], bytes]:
+    def send(*args: Any) -> tuple[dict[str, str], bytes]:
         far.breaks("client_loop: send disconnect: Broken pipe")
-        return real(*args)  # type: ignore[arg-type]  # passed on
+        return real(*args)
 
     monkeypatch.setattr(stream, "send", send)
-    assert transfer.push(far.place, many).sent == stream.WORTH + 3
-    assert len(tree(there(far, many))) == stream.WORTH + 3
+    assert transfer.push(far.place, many).sent == stream.WORTH_FILES + 3
+    assert len(tree(there(far, many))) == stream.WORTH_FILES + 3
+
+
+@pytest.fixture
+def large(project: Path) -> Path:
+    """Two files that each travel in chunks, one of them in a folder that is not there yet."""
+    for name, size in (("weights", 3 * stream.CHUNK + 17), ("deep/er/weights2", stream.WORTH_BYTES)):
+        file = project / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(os.urandom(size))
+        os.utime(file, ns=(0, 10**18 + size))
+    return project
+
+
+def test_large_new_files_arrive_in_the_stream(far: FarAway, large: Path) -> None:
+    told: list[float] = []
+    assert transfer.push(far.place, large, progress=lambda part, _: told.append(part)).sent == 5
+    for name in ("weights", "deep/er/weights2"):
+        copy = there(far, large) / name
+        assert copy.read_bytes() == (large / name).read_bytes()
+        assert copy.stat().st_mtime_ns == (large / name).stat().st_mtime_ns
+    assert told
+    assert transfer.push(far.place, large).sent == 0
+
+
+def test_half_a_large_file_is_completed_by_rsync(far: FarAway, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial = there(far, large) / ".gpurig/partial"
+    partial.mkdir(parents=True)
+    (partial / "weights").write_bytes((large / "weights").read_bytes()[: stream.CHUNK])
+    streamed: list[str] = []
+    real = stream.send
+
+    def send(*args: Any) -> tuple[dict[str, str], bytes]:
+        streamed.extend(entry.path for entry in args[2])
+        return real(*args)
+
+    monkeypatch.setattr(stream, "send", send)
+    transfer.push(far.place, large)
+    assert "weights" not in streamed
+    assert (there(far, large) / "weights").read_bytes() == (large / "weights").read_bytes()
+    assert not partial.exists()
+
+
+def test_a_large_file_that_shrinks_while_it_travels_arrives_as_it_is_in_the_end(
+    far: FarAway, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        about = real(descriptor)
+        if about.st_size == 3 * stream.CHUNK + 17:
+            os.truncate(large / "weights", stream.CHUNK)
+        return about
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    transfer.push(far.place, large)
+    assert (there(far, large) / "weights").read_bytes() == (large / "weights").read_bytes()
 
 
 def test_what_arrives_damaged_in_the_stream_is_sent_again(
@@ -139,8 +196,8 @@ def test_what_arrives_damaged_in_the_stream_is_sent_again(
 ) -> None:
     real = stream.send
 
-    def send(*args: object) -> tuple[dict[str, str], bytes]:
-        sent, _ = real(*args)  # type: ignore[arg-type]  # passed on
+    def send(*args: Any) -> tuple[dict[str, str], bytes]:
+        sent, _ = real(*args)
         damaged = there(far, many) / "many/3/3 ä"
         about = damaged.stat()
         damaged.write_text("CONTENT 3")
