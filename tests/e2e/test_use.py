@@ -238,7 +238,7 @@ def test_a_killed_sync_is_repaired_by_the_next(use: Use) -> None:
     big.write_bytes(os.urandom(1 << 20) * 150)
     use.write("gone-later", "x")
     sync = use.start("sync", "box")
-    eventually(lambda: use.on("box", f"ls {folder}/.big.bin.* 2>/dev/null || true") != "")
+    eventually(lambda: "big.bin" in use.on("box", f"ls {folder}/.gpurig/partial"))
     os.killpg(sync.pid, signal.SIGKILL)
     sync.communicate()
     (use.stack.root / "gone-later").unlink()
