@@ -107,14 +107,16 @@ def _take(stream: BufferedReader, size: int, descriptor: int) -> str:
         os.write(descriptor, data)
         return hashlib.sha256(data).hexdigest()
     total = hashlib.sha256()
-    buffer = memoryview(bytearray(STREAM_CHUNK))
-    while size:
-        got = stream.readinto(buffer[: min(size, STREAM_CHUNK)])
-        if not got:
-            raise EOFError
-        total.update(buffer[:got])
-        os.write(descriptor, buffer[:got])
-        size -= got
+    with ThreadPoolExecutor(max_workers=1) as aside:  # one chunk is hashed while the next is read and written
+        hashing = aside.submit(total.update, b"")
+        while size:
+            chunk = bytearray(min(size, STREAM_CHUNK))
+            if stream.readinto(chunk) < len(chunk):
+                raise EOFError
+            hashing.result()
+            hashing = aside.submit(total.update, chunk)
+            os.write(descriptor, chunk)
+            size -= len(chunk)
     return total.hexdigest()
 
 
