@@ -57,7 +57,7 @@ class Rig(Program):
         if self.args.complete.value:
             from gpurig.ops import completion
 
-            words = self.core.remainder.split()[1:]
+            words = self.argv[self.argv.index("--") + 2 :]  # also empty ones, which Invoke's remainder has lost
             sys.stdout.writelines(f"{word}\n" for word in completion.candidates(words, COMMANDS))
             raise Exit
 

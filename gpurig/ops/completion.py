@@ -23,7 +23,7 @@ _rig() {
 compdef _rig rig
 """,
     "fish": """complete --command rig --no-files \\
-    --arguments '(set found (rig --complete -- (commandline --tokenize --cut-at-cursor) 2>/dev/null); \\
+    --arguments '(set found (rig --complete -- (commandline --tokenize --cut-at-cursor) (commandline --current-token) 2>/dev/null); \\
         and test -n "$found"; and printf "%s\\n" $found; or __fish_complete_path (commandline --current-token))'
 """,
 }
@@ -43,14 +43,10 @@ def candidates(words: Sequence[str], commands: Mapping[str, Command]) -> Iterabl
     if words and words[-1].startswith("-"):
         own = [flag for argument in command.get_arguments() for flag in _flags(argument.names)] if command else []
         return sorted({*own, *GLOBAL_FLAGS, *GLOBAL_OPTIONS})
-    if command is None:
+    if command is None or len(plain) == 1:
         return list(commands)
-    given = plain[1:]
-    found = []
-    for position in (len(given) - 1, len(given)):  # the last word may be complete or not
-        if 0 <= position < len(command.words):
-            found += _values(command.words[position], given[:position])
-    return found
+    position = len(plain) - 2
+    return _values(command.words[position], plain[1:]) if position < len(command.words) else []
 
 
 def _values(word: str, before: Sequence[str]) -> list[str]:

@@ -171,9 +171,9 @@ def test_fab_gets_the_same_commands() -> None:
     [
         ([], "train"),
         (["tra"], "train"),
-        (["logs"], "far"),
+        (["logs", ""], "far"),
         (["logs", "fa"], "far"),
-        (["open"], "jupyter"),
+        (["open", ""], "jupyter"),
         (["open", "jupyter", ""], "far"),
         (["train", "--"], "--detach"),
         (["--"], "--stack"),
