@@ -103,7 +103,7 @@ def test_a_readable_key_is_refused_in_one_message(project: Project, bare: dict[s
     told = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert "gpurig:secrets: not encrypted" in told
-    assert "gpurig:hosts.two.cpu: unknown key; did you mean 'cpus'?" in told
+    assert "gpurig:hosts.two.cpu: unknown key (did you mean 'cpus'?)" in told
     assert "Traceback" not in told
     assert project.containers() == {}
 
