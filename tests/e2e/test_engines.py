@@ -185,6 +185,20 @@ def test_a_host_that_fails_does_not_stop_the_others(project: Project, bare: dict
     assert sorted(project.containers()) == ["bad", "one", "two"]
 
 
+def test_a_stopped_host_whose_port_was_taken_is_kept(project: Project, bare: dict[str, Any]) -> None:
+    project.configure({"one": bare})
+    project.rig("up")
+    container = project.only("one")
+    project.podman("stop", "--time=0", container)
+    with socket.create_server(("127.0.0.1", port_of(project, "one"))):
+        failed = project.rig("up", check=False)
+    assert failed.returncode == 1
+    assert "one: the port that it had is in use on 127.0.0.1 now" in failed.stderr
+    assert project.only("one") == container
+    project.rig("up")  # the port is free now
+    assert project.only("one") == container
+
+
 def test_two_ups_at_once_leave_one_container_for_each_host(project: Project, bare: dict[str, Any]) -> None:
     project.configure({"one": bare, "two": bare})
     first, second = project.start("up"), project.start("up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 from pathlib import Path
@@ -19,6 +20,9 @@ from gpurig.stack import Stack, home, locked, write_private
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "127.0.0.1"
 DEV_UID = 1000
+
+PORTS = range(20_000, 30_000)
+"""Where free ports are chosen: below those that systems give to outgoing connections, so that a stopped host keeps its own."""
 
 
 class Provider:
@@ -71,7 +75,7 @@ class Provider:
         details = self._podman.inspect(machine.id)
         if not machine.running:
             self._podman.put(machine.id, _files(order, spec))
-            self._start(machine, order)
+            self._start(machine, order, fresh=details["State"]["Status"] == "created")
         self._apply_limits(machine.id, order)
         port = int(details["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"])
         return Endpoint(
@@ -99,18 +103,22 @@ class Provider:
     def variables(self, spec: Spec) -> dict[str, Any]:
         return {"gpurig_ca_bundle": spec.ca_bundle} if spec.ca_bundle else {}
 
-    def _start(self, machine: Machine, order: Order) -> None:
+    def _start(self, machine: Machine, order: Order, *, fresh: bool) -> None:
+        """Start it. Where its port is taken: a chosen one is chosen anew, but never at the cost of a machine that ran."""
         try:
             self._podman.run("start", machine.id)
         except PodmanError as error:
-            if "address already in use" in error.stderr and order.spec.port is None:
-                self.end(order.stack, machine)  # it never ran, so nothing is lost
-                raise RigError(
-                    f"{order.owner.host}: its port was taken meanwhile; run this again for another."
-                ) from error
-            if "address already in use" in error.stderr:
+            if "address already in use" not in error.stderr:
+                raise
+            if order.spec.port:
                 raise _port_taken(order) from error
-            raise
+            if not fresh:
+                raise RigError(
+                    f"{order.owner.host}: the port that it had is in use on {ADDRESS} now. End the program that has it, "
+                    f"and run this again; `rig rebuild {order.owner.host}` makes the host anew, with another port."
+                ) from error
+            self.end(order.stack, machine)
+            raise RigError(f"{order.owner.host}: its port was taken meanwhile; run this again for another.") from error
 
     def _apply_limits(self, container: str, order: Order) -> None:
         """Set the limits, and lift those of earlier: Podman 4 reports, and after a restart uses, only the first ones."""
@@ -136,8 +144,7 @@ class Provider:
         kept = order.stack.dir / "ports" / order.owner.host
         port = int(kept.read_text(encoding="utf-8")) if kept.exists() else 0
         while port == 0 or port in taken or not _free(port):
-            with socket.create_server((ADDRESS, 0)) as probe:
-                port = probe.getsockname()[1]
+            port = random.choice(PORTS)  # noqa: S311 (not a secret)
         write_private(kept, str(port))
         return port
 
