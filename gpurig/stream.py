@@ -26,7 +26,8 @@ SMALL_BYTES = 1 << 16
 WORTH_FILES, WORTH_BYTES = 200, 16_000_000
 """Fewer new files than these, and less of them, are left to rsync."""
 
-CHUNK, BATCH_FILES = 1 << 20, 256
+CHUNK, PIPE_BYTES, BATCH_FILES = 1 << 18, 1 << 20, 256
+"""A chunk is hashed and sent while it is in the processor's cache."""
 
 Heading = tuple[str, int, int, int, str | None]
 """Path, size, mode, time in ns, SHA-256: what `far_end.receive` is told about a file."""
@@ -43,7 +44,7 @@ def send(command: list[str], root: Path, entries: Sequence[Entry], progress: Pro
     A file that is gone meanwhile is left out. The answer is empty where the connection broke.
     """
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, pipesize=CHUNK) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, pipesize=PIPE_BYTES) as process:
         assert process.stdin is not None  # noqa: S101 (for the type checker)
         assert process.stdout is not None  # noqa: S101
         sent: Manifest = {}
