@@ -86,4 +86,4 @@ def _small(data: Path) -> None:
     for number in range(SMALL_COUNT):
         folder = data / f"{number // 100:03}"
         folder.mkdir(exist_ok=True)
-        (folder / f"{number:05}").write_bytes(random.randbytes(SMALL))  # noqa: S311
+        (folder / f"{number:05}").write_bytes(random.randbytes(SMALL))  # noqa: S311 (only incompressible)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpurig import keys
+from gpurig.catalogue import ROOT
 from gpurig.host import Endpoint, Host
 from gpurig.stack import Stack, private_dir, write_private
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+TEMPLATES = ROOT / "templates"
 
 SOCKET_ROOM = 50
 """Bytes of a Unix socket's path (108 at most) that the folder may take; ssh needs the rest."""

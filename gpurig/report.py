@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from gpurig.catalogue import ROOT
 from gpurig.stack import Stack, write_private
 from gpurig.verdict import GRAVITY, VERDICTS, Result, Verdict, overall
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON form."""
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+TEMPLATES = ROOT / "templates"
 
 ROWS = 600
 """Rows of an HTML page; above it, what passed is counted only, so that a page stays below 300 kB."""

@@ -91,8 +91,8 @@ def _run(command: list[str], listed: bytes, moved: set[str], progress: Progress 
     except FileNotFoundError as error:
         raise RigError("rsync is missing: run `make setup`.") from error
     assert process.stdin is not None  # noqa: S101 (for the type checker)
-    assert process.stdout is not None  # noqa: S101
-    assert process.stderr is not None  # noqa: S101
+    assert process.stdout is not None  # noqa: S101 (for the type checker)
+    assert process.stderr is not None  # noqa: S101 (for the type checker)
     with process, ThreadPoolExecutor(max_workers=2) as aside:
         feeding = aside.submit(_feed, process.stdin, listed)
         errors = aside.submit(process.stderr.read)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from gpurig import ignore, manifest, rsync, runs, transfer
+from gpurig.catalogue import ROOT
 from gpurig.errors import RigError
 from gpurig.manifest import Manifest
 from gpurig.remote import SSH_FAILED, Place
@@ -21,7 +22,7 @@ from gpurig.rsync import Progress
 from gpurig.runs import Run, State
 from gpurig.stack import write_private
 
-SCRIPT = Path(__file__).resolve().parents[1] / "templates" / "run.sh"
+SCRIPT = ROOT / "templates" / "run.sh"
 
 FOLDER = "gpurig/runs"
 """Where runs are on a host, below the login user's home."""

@@ -46,7 +46,7 @@ def send(command: list[str], root: Path, entries: Sequence[Entry], progress: Pro
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, pipesize=PIPE_BYTES) as process:
         assert process.stdin is not None  # noqa: S101 (for the type checker)
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 (for the type checker)
         sent: Manifest = {}
         meter = _Meter(sum(entry.size for entry in entries), progress)
         try:

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gpurig import access, reach, records
+from gpurig.catalogue import ROOT
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint, Host
 from gpurig.report import Report, publish
 from gpurig.stack import Stack
 from gpurig.verdict import Result
 
-CHECKS = Path(__file__).resolve().parents[1] / "tests" / "verify"
+CHECKS = ROOT / "tests" / "verify"
 
 AT_ONCE = 8
 """Hosts checked side by side; each is a Python process here."""

@@ -6,10 +6,10 @@ import os
 import random
 import socket
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from gpurig import keys
+from gpurig.catalogue import ROOT
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.providers import Machine, Order, Owner
@@ -17,7 +17,6 @@ from gpurig.providers.container.client import File, Podman, PodmanError
 from gpurig.providers.container.spec import Spec
 from gpurig.stack import Stack, home, locked, write_private
 
-ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "127.0.0.1"
 DEV_UID = 1000
 
