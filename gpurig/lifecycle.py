@@ -180,6 +180,6 @@ def _host(provider: Provider, machine: Machine, order: Order) -> Host:
         capabilities=provider.capabilities(spec),
         environments=spec.environments,
         services=spec.services,
-        variables={**provider.variables(spec), **spec.variables},
+        variables={**spec.host_variables(), **spec.variables},
         spec=spec.normalised(),
     )

@@ -46,10 +46,18 @@ class HostSpec(BaseModel):
         default=(),
         description="Further sockets that may listen on this host, as address:port; verification fails others.",
     )
+    ca_bundle: Bundle | None = Field(
+        default=None,
+        description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own.",
+    )
     variables: dict[VariableName, Any] = Field(
         default_factory=dict,
         description="Ansible variables for this host, such as base_time_zone; see roles/*/README.md.",
     )
+
+    def host_variables(self) -> dict[str, Any]:
+        """Ansible variables that follow from the entry, before the user's own."""
+        return {"gpurig_ca_bundle": self.ca_bundle} if self.ca_bundle else {}
 
     def claims(self) -> dict[str, str]:
         """What only one host of a stack can have: key → value."""

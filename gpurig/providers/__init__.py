@@ -99,9 +99,6 @@ class Provider(Protocol):
     def capabilities(self, spec: Any) -> Capabilities:
         """What a host made from this spec can do."""
 
-    def variables(self, spec: Any) -> dict[str, Any]:
-        """Ansible variables that follow from the spec, before the user's own."""
-
 
 def provider(name: str) -> Provider:
     """The provider called `name`. Raises ConfigError for one that nobody wrote."""

@@ -67,9 +67,6 @@ class Cloud:
     def capabilities(self, spec: Any) -> Capabilities:
         return Capabilities(init="none", kernel="shared", privilege="root", can_stop=False)
 
-    def variables(self, spec: Any) -> dict[str, Any]:
-        return {}
-
     def _die(self, where: str) -> None:
         if where == self.dies:
             self.dies = ""

@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import subprocess
-from typing import Any
 
 from gpurig import keys
 from gpurig.catalogue import ROOT
@@ -98,9 +97,6 @@ class Provider:
             privilege="sudo" if spec.init == "systemd" else "root",
             can_stop=True,
         )
-
-    def variables(self, spec: Spec) -> dict[str, Any]:
-        return {"gpurig_ca_bundle": spec.ca_bundle} if spec.ca_bundle else {}
 
     def _start(self, machine: Machine, order: Order, *, fresh: bool) -> None:
         """Start it. Where its port is taken: a chosen one is chosen anew, but never at the cost of a machine that ran."""

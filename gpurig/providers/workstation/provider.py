@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from gpurig import keys, reach
 from gpurig.errors import ConfigError
@@ -55,9 +54,6 @@ class Provider:
             privilege="root" if spec.user == "root" else "sudo",
             can_stop=False,
         )
-
-    def variables(self, spec: Spec) -> dict[str, Any]:
-        return {"gpurig_ca_bundle": spec.ca_bundle} if spec.ca_bundle else {}
 
 
 def checked_key(host: str, address: str, port: int, pinned: str | None) -> str:

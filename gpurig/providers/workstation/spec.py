@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gpurig.spec import Bundle, HostSpec
+from gpurig.spec import HostSpec
 
 HOST_KEY = r"^(SHA256:[A-Za-z0-9+/]{43}|(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+)$"
 """A host key, or its fingerprint, as OpenSSH prints them."""
@@ -32,10 +32,6 @@ class Spec(HostSpec):
     gpu_driver: Literal["none", "managed", "provided"] = Field(
         default="none",
         description="`provided` where an NVIDIA driver is installed, `managed` where gpurig shall install it.",
-    )
-    ca_bundle: Bundle | None = Field(
-        default=None,
-        description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own.",
     )
 
     def claims(self) -> dict[str, str]:
