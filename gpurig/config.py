@@ -16,9 +16,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
 
 from gpurig import catalogue, providers
+from gpurig.budget import Budget
 from gpurig.errors import ConfigError
 from gpurig.mistakes import NAMESPACE, did_you_mean, explain
 from gpurig.spec import HostSpec
@@ -45,12 +55,14 @@ class StackConfig(BaseModel):
     """What a stack's file says under `gpurig:`.
 
     secrets: environment variable name → value, as providers' keys are called by their vendors; the environment wins.
+    budget: what rentals may cost; None for no limit but each host's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hosts: dict[HostName, HostSpec] = Field(default_factory=dict)
     secrets: dict[SecretName, str] = Field(default_factory=dict, repr=False)
+    budget: Budget | None = None
 
 
 def load(stack: Stack, *, pulumi_decrypts: bool = False) -> StackConfig:
@@ -128,10 +140,16 @@ def _sound_part(values: Mapping[str, Any], broken: set[tuple[Any, ...]]) -> Stac
 @functools.cache
 def model() -> type[StackConfig]:
     """StackConfig with the host classes of every registered provider."""
-    classes = [_named(providers.spec_class(name)) for name in sorted(providers.REGISTRY)]
+    classes = [_named(providers.spec_class(name)) for name in [*sorted(providers.REGISTRY), providers.MARKET]]
     any_of_them = functools.reduce(operator.or_, classes)
-    host = Annotated[any_of_them, Field(discriminator="provider")]  # type: ignore[valid-type]  # made at run time
+    host = Annotated[any_of_them, Field(discriminator="provider"), BeforeValidator(_at_market)]  # type: ignore[valid-type]  # made at run time
     return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))
+
+
+def _at_market(entry: Any) -> Any:
+    """An entry with `providers` and no `provider` is one that any of those vendors may serve."""
+    several = isinstance(entry, Mapping) and "providers" in entry and "provider" not in entry
+    return {**entry, "provider": providers.MARKET} if several else entry
 
 
 def _named(spec: type[HostSpec]) -> type[HostSpec]:

@@ -6,16 +6,17 @@ interrupted runs beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from gpurig import lifecycle, records
+from gpurig import budget, lifecycle, records
 from gpurig.config import StackConfig
 from gpurig.errors import ConfigError, RigError, about
 from gpurig.host import Host
+from gpurig.ledger import Ledger
 from gpurig.providers import Report
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack, locked, remember
@@ -45,13 +46,18 @@ def preview(stack: Stack, config: StackConfig) -> list[Step]:
         _step(stack, name, spec, recorded.get(name), interrupted=name in interrupted)
         for name, spec in config.hosts.items()
     ]
-    steps += [Step(name, "end", provider) for name, provider in known(stack).items() if name not in config.hosts]
+    steps += [Step(name, "end", ", ".join(at)) for name, at in known(stack).items() if name not in config.hosts]
     return sorted(steps, key=lambda step: step.host)
 
 
-def known(stack: Stack) -> dict[str, str]:
-    """Hosts that have, or may have, a machine, with their providers: those recorded, and those of interrupted runs."""
-    return {name: host.provider for name, host in records.load(stack).items()} | records.intents(stack)
+def known(stack: Stack) -> dict[str, tuple[str, ...]]:
+    """Hosts that have, or may have, a machine, with their providers: recorded, of interrupted runs, or in the ledger."""
+    found = {name: (host.provider,) for name, host in records.load(stack).items()} | records.intents(stack)
+    rentals = Ledger(stack.home).open_rentals() if Ledger(stack.home).file.exists() else []
+    for rental in rentals:
+        if (rental.project, rental.stack) == (stack.project, stack.name):
+            found.setdefault(rental.host, (rental.provider,))
+    return found
 
 
 def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
@@ -61,6 +67,7 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
     """
     with exclusive(stack):
         remember(stack)
+        budget.remember(stack, config.budget)
         steps = preview(stack, config)
         pass_gate(stack, steps)
         _side_by_side([_action(stack, config, step, report) for step in steps if step.action != "same"])
@@ -85,7 +92,7 @@ def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> 
     """End one host, if it passes the destroy gate, and make it anew. Raises RigError."""
     with exclusive(stack):
         spec = configured(stack, config, name)
-        end(stack, {host: provider for host, provider in known(stack).items() if host == name}, report=report)
+        end(stack, {host: at for host, at in known(stack).items() if host == name}, report=report)
         lifecycle.ensure(stack, name, spec, report=report)
 
 
@@ -96,7 +103,7 @@ def configured(stack: Stack, config: StackConfig, name: str) -> HostSpec:
     return config.hosts[name]
 
 
-def choose(stack: Stack, hosts: Mapping[str, str], names: Iterable[str] | None) -> dict[str, str]:
+def choose(stack: Stack, hosts: Mapping[str, Sequence[str]], names: Iterable[str] | None) -> dict[str, Sequence[str]]:
     """The named ones of these hosts, or all. Raises ConfigError for a name that is not among them."""
     chosen = sorted(hosts if names is None else names)
     unknown = [name for name in chosen if name not in hosts]
@@ -112,16 +119,16 @@ def forget_gone(stack: Stack, names: Iterable[str], *, report: Report) -> list[s
     gone = []
     for host in [host for name, host in records.load(stack).items() if name in set(names)]:
         if lifecycle.observe(stack, host) is None:
-            report(f"{host.name}: gone ({host.label}); `rig up` makes it again")
-            lifecycle.forget(stack, host)
+            why = lifecycle.forget(stack, host)
+            report(f"{host.name}: gone ({host.label}{f': {why}' if why else ''}); `rig up` makes it again")
             gone.append(host.name)
     return gone
 
 
-def end(stack: Stack, hosts: Mapping[str, str], *, report: Report) -> None:
+def end(stack: Stack, hosts: Mapping[str, Sequence[str]], *, report: Report) -> None:
     """End these hosts, given with their providers, if every one of them passes the destroy gate."""
-    pass_gate(stack, [Step(name, "end", provider) for name, provider in hosts.items()])
-    _side_by_side([(name, _ender(stack, name, provider, report)) for name, provider in hosts.items()])
+    pass_gate(stack, [Step(name, "end", ", ".join(at)) for name, at in hosts.items()])
+    _side_by_side([(name, _ender(stack, name, at, report)) for name, at in hosts.items()])
 
 
 def pass_gate(stack: Stack, steps: Iterable[Step]) -> None:
@@ -131,7 +138,7 @@ def pass_gate(stack: Stack, steps: Iterable[Step]) -> None:
         if step.action not in ("end", "replace"):
             continue
         try:
-            lifecycle.may_end(stack, step.host, step.provider)
+            lifecycle.may_end(stack, step.host)
         except RigError as error:
             problems.append(str(error))
     if problems:
@@ -149,24 +156,24 @@ def exclusive(stack: Stack) -> Iterator[None]:
 def _step(stack: Stack, name: str, spec: HostSpec, recorded: Host | None, *, interrupted: bool) -> Step:
     machine = lifecycle.observe(stack, recorded) if recorded else None
     if recorded is None or machine is None:
-        return Step(name, "create", spec.provider)
+        return Step(name, "create", ", ".join(spec.sources()))
     change = lifecycle.compare(recorded.spec, spec.normalised())
     if change.kind == "none" and interrupted:
-        return Step(name, "update", spec.provider)
+        return Step(name, "update", recorded.provider)
     if change.kind == "none":
-        return Step(name, "same" if machine.running else "start", spec.provider)
-    return Step(name, change.kind, spec.provider, change.keys)
+        return Step(name, "same" if machine.running else "start", recorded.provider)
+    return Step(name, change.kind, ", ".join(spec.sources()), change.keys)
 
 
 def _action(stack: Stack, config: StackConfig, step: Step, report: Report) -> tuple[str, Callable[[], object]]:
     if step.action == "end":
-        return step.host, _ender(stack, step.host, step.provider, report)
+        return step.host, _ender(stack, step.host, (), report)
     spec = config.hosts[step.host]
     return step.host, lambda: lifecycle.ensure(stack, step.host, spec, report=report)
 
 
-def _ender(stack: Stack, name: str, provider: str, report: Report) -> Callable[[], object]:
-    return lambda: lifecycle.end(stack, name, provider, report=report)
+def _ender(stack: Stack, name: str, at: Sequence[str], report: Report) -> Callable[[], object]:
+    return lambda: lifecycle.end(stack, name, at, report=report)
 
 
 def _side_by_side(actions: list[tuple[str, Callable[[], object]]]) -> None:

@@ -2,28 +2,27 @@
 
 Every step may be killed and run again. A machine carries its label from its first moment, and `ensure` asks the
 provider's own listing for that label before it makes anything, so an interrupted run leaves nothing behind that
-the next one does not find. See docs/decisions.md, "Labels and generations".
+the next one does not find. See docs/decisions.md, "Labels and generations" and "Renting without leaks".
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gpurig import access, gate, keys, providers, reach, records
+from gpurig import access, gate, orders, providers, reach, records, renting, settle
 from gpurig.errors import RigError
 from gpurig.host import Host
-from gpurig.providers import Machine, Order, Owner, Provider, Report
+from gpurig.ledger import Ledger
+from gpurig.providers import Machine, Owner, Provider, Report
+from gpurig.rental import RentalSpec
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack
 
 READY_SECONDS = 120.0
 """How long a machine that we started may take until it lets us in; one that was there before gets one try."""
-
-END_SECONDS = 60.0
-"""How long the provider's listing may go on showing a machine that was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +49,21 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
     Raises RigError with what is wrong; running it again continues.
     """
     with records.host_lock(stack, name):
-        provider = providers.provider(spec.provider)
         owner = Owner(stack.project, stack.name, name)
         recorded = records.get(stack, name)
-        before = recorded.provider if recorded else records.intents(stack).get(name, spec.provider)
-        if before != spec.provider:
-            _end(stack, owner, before, report)
-        records.intend(stack, name, spec.provider)
-        kept = _adopt(stack, provider, owner, spec, report)
+        here, there = spec.sources(), sources(stack, name)
+        for other in sorted(set(there) - set(here)):
+            _end(stack, owner, [other], report, "its provider changed")
+        records.intend(stack, name, here)
+        machines = settle.settled(stack, owner, here, report)
+        kept = _adopt(stack, owner, spec, machines, recorded, report)
         if recorded and kept is None:
-            _supersede(stack, name, recorded.generation)
-        generation = kept.generation if kept else records.generation(stack, name)
-        order = Order(
-            stack=stack,
-            owner=owner,
-            generation=generation,
-            spec=spec,
-            public_key=keys.login_key(stack.home).with_suffix(".pub").read_text(encoding="utf-8").strip(),
-            host_key=keys.host_key(stack, name, generation),
-        )
-        if kept is None:
-            report(f"{name}: {'making' if provider.destroys else 'registering'} {order.label}")
-            provider.create(order)
-            kept = _listed(stack, provider, owner, generation)
-        host = _host(provider, kept, order)
-        reach.wait(stack, host, seconds=READY_SECONDS if provider.destroys else 0, report=report)
+            records.supersede(stack, name, recorded.generation)
+        if isinstance(spec, RentalSpec):
+            host = renting.rented(stack, owner, spec, kept, recorded, report)
+            _adopt(stack, owner, spec, settle.settled(stack, owner, here, report), host, report)  # late ones
+        else:
+            host = _made(stack, owner, spec, kept, report)
         records.save(stack, host)
         return host
 
@@ -85,101 +74,102 @@ def observe(stack: Stack, host: Host) -> Machine | None:
     return next((machine for machine in machines if machine.id == host.id), None)
 
 
-def forget(stack: Stack, host: Host) -> None:
-    """Drop the record of a host whose machine is gone without our doing; its successor is another generation."""
+def forget(stack: Stack, host: Host) -> str:
+    """Drop the record of a host whose machine is gone without our doing; its successor is another generation.
+
+    Returns why it is gone, where its provider can tell, else nothing.
+    """
     with records.host_lock(stack, host.name):
-        _supersede(stack, host.name, host.generation)
+        why = settle.gone(stack, host)
+        records.supersede(stack, host.name, host.generation)
         records.remove(stack, host.name)
+        return why
 
 
-def end(stack: Stack, name: str, provider: str, *, report: Report) -> None:
-    """End every machine of a host, recorded or not. Done only when the provider's listing no longer shows one.
+def end(stack: Stack, name: str, at: Iterable[str], *, report: Report) -> None:
+    """End every machine of a host, recorded or not. Done only when the providers' listings no longer show one.
 
+    at: providers that may have one, besides those that are noted here.
     Raises ResultsAtRiskError while it holds results that were not brought back and verified.
     """
     with records.host_lock(stack, name):
-        _end(stack, Owner(stack.project, stack.name, name), provider, report)
+        every = sorted({*at, *sources(stack, name)})
+        _end(stack, Owner(stack.project, stack.name, name), every, report, "ended by its owner")
 
 
-def may_end(stack: Stack, name: str, provider: str) -> None:
+def may_end(stack: Stack, name: str) -> None:
     """Raise ResultsAtRiskError where ending this host would lose results; asked before anything else is changed."""
-    made = providers.provider(provider)
-    for machine in made.machines(stack, Owner(stack.project, stack.name, name)):
-        _guard(stack, made, machine)
+    owner = Owner(stack.project, stack.name, name)
+    for machine in settle.listed(owner, sources(stack, name), stack):
+        _guard(stack, providers.provider(machine.provider), machine)
 
 
-def _adopt(stack: Stack, provider: Provider, owner: Owner, spec: HostSpec, report: Report) -> Machine | None:
-    """The machine to keep among those the provider lists; the others are ended."""
+def sources(stack: Stack, name: str) -> tuple[str, ...]:
+    """The providers that have, or may have, a machine of this host, as far as it is noted here."""
+    recorded = records.get(stack, name)
+    noted = [recorded.provider] if recorded else []
+    noted += records.intents(stack).get(name, ())
+    with suppress(RigError):  # a damaged ledger must not keep a host from being ended
+        noted += [rental.provider for rental in Ledger(stack.home).of_host(stack.project, stack.name, name)]
+    return tuple(dict.fromkeys(noted))
+
+
+def _adopt(
+    stack: Stack, owner: Owner, spec: HostSpec, machines: Sequence[Machine], recorded: Host | None, report: Report
+) -> Machine | None:
+    """The machine to keep among those that are listed: the recorded one, else the newest that fits. The others are ended."""
     wanted = spec.fingerprint()
     kept: Machine | None = None
-    for machine in sorted(provider.machines(stack, owner), key=lambda found: found.generation, reverse=True):
+    best_first = sorted(
+        machines, key=lambda m: (recorded is not None and m.id == recorded.id, m.generation), reverse=True
+    )
+    for machine in best_first:
         if kept is None and machine.fingerprint == wanted:
             kept = machine
             continue
         why = "an extra one" if kept else "its configuration changed"
-        report(f"{owner.host}: ending {owner.label(machine.generation)} ({why})")
-        _guard(stack, provider, machine)
-        _remove(stack, provider, owner, machine)
+        report(f"{owner.host}: ending {machine.label} ({why})")
+        _guard(stack, providers.provider(machine.provider), machine)
+        settle.remove(stack, machine, why, report)
     return kept
 
 
-def _end(stack: Stack, owner: Owner, provider_name: str, report: Report) -> None:
-    provider = providers.provider(provider_name)
-    machines = provider.machines(stack, owner)
+def _made(stack: Stack, owner: Owner, spec: HostSpec, kept: Machine | None, report: Report) -> Host:
+    """A host of a provider that does not rent."""
+    provider = providers.provider(spec.provider)
+    generation = kept.generation if kept else records.generation(stack, owner.host)
+    order = orders.order(stack, owner, spec, generation)
+    if kept is None:
+        report(f"{owner.host}: {'making' if provider.destroys else 'registering'} {order.label}")
+        provider.create(order)
+        kept = _listed(stack, spec.provider, owner, generation)
+    host = orders.host(provider, kept, order)
+    reach.wait(stack, host, seconds=READY_SECONDS if provider.destroys else 0, report=report)
+    return host
+
+
+def _end(stack: Stack, owner: Owner, at: Sequence[str], report: Report, why: str) -> None:
+    machines = settle.settled(stack, owner, at, report)
     for machine in machines:
-        _guard(stack, provider, machine)
-    records.intend(stack, owner.host, provider_name)
+        _guard(stack, providers.provider(machine.provider), machine)
+    records.intend(stack, owner.host, at)
     for machine in machines:
-        report(f"{owner.host}: {'ending' if provider.destroys else 'forgetting'} {owner.label(machine.generation)}")
-        _remove(stack, provider, owner, machine)
+        destroys = providers.provider(machine.provider).destroys
+        report(f"{owner.host}: {'ending' if destroys else 'forgetting'} {machine.label}")
+        settle.remove(stack, machine, why, report)
     access.hang_up(stack, owner.host)
     records.remove(stack, owner.host)
 
 
 def _guard(stack: Stack, provider: Provider, machine: Machine) -> None:
-    if provider.destroys:
+    recorded = records.get(stack, machine.owner.host)
+    is_another = recorded is not None and recorded.id != machine.id and recorded.label != machine.label
+    if provider.destroys and not is_another:  # what is noted of runs is about the recorded machine
         gate.check(stack, machine.owner.host, running=machine.running)
 
 
-def _remove(stack: Stack, provider: Provider, owner: Owner, machine: Machine) -> None:
-    """End one machine and wait until the listing confirms it."""
-    deadline = time.monotonic() + END_SECONDS
-    while True:
-        provider.end(stack, machine)
-        if all(found.id != machine.id for found in provider.machines(stack, owner)):
-            break
-        if time.monotonic() > deadline:
-            raise RigError(f"{owner.host}: {machine.id} is still listed after {END_SECONDS:.0f} s; run this again.")
-        time.sleep(0.5)
-    _supersede(stack, owner.host, machine.generation)
-
-
-def _supersede(stack: Stack, host: str, generation: int) -> None:
-    """Note that this generation has ended."""
-    records.set_generation(stack, host, max(records.generation(stack, host), generation + 1))
-
-
-def _listed(stack: Stack, provider: Provider, owner: Owner, generation: int) -> Machine:
-    for machine in provider.machines(stack, owner):
+def _listed(stack: Stack, provider: str, owner: Owner, generation: int) -> Machine:
+    for machine in settle.listed(owner, [provider], stack):
         if machine.generation == generation:
             return machine
     raise RigError(f"{owner.host}: {owner.label(generation)} was made but is not listed; run this again.")
-
-
-def _host(provider: Provider, machine: Machine, order: Order) -> Host:
-    spec: HostSpec = order.spec
-    return Host(
-        name=order.owner.host,
-        project=order.owner.project,
-        stack=order.owner.stack,
-        provider=spec.provider,
-        id=machine.id,
-        label=order.label,
-        generation=order.generation,
-        endpoint=provider.prepare(machine, order),
-        capabilities=provider.capabilities(spec),
-        environments=spec.environments,
-        services=spec.services,
-        variables={**spec.host_variables(), **spec.variables},
-        spec=spec.normalised(),
-    )

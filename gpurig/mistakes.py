@@ -25,7 +25,7 @@ JARGON = ("valid dictionary or object to extract fields from", "mapping of keys 
 def explain(problem: Any, source: str, top_level: list[str]) -> str:
     """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
     location = [str(part) for part in problem["loc"]]
-    if location[0] == "hosts" and location[2:3] and location[2] in providers.REGISTRY:
+    if location[0] == "hosts" and location[2:3] and location[2] in (*providers.REGISTRY, providers.MARKET):
         provider = location.pop(2)
         allowed = list(providers.spec_class(provider).model_fields)
     else:
@@ -40,7 +40,7 @@ def explain(problem: Any, source: str, top_level: list[str]) -> str:
         case "missing":
             return f"{key}: missing; write it."
         case "union_tag_not_found":
-            return f"{key}.provider: missing; write one of: {', '.join(sorted(providers.REGISTRY))}."
+            return f"{key}.provider: missing; write one of: {', '.join(sorted(providers.REGISTRY))}; or `providers` with several to rent from."
         case "union_tag_invalid":
             names = sorted(providers.REGISTRY)
             wrong = problem["ctx"]["tag"]

@@ -19,7 +19,7 @@ import pulumi
 from pulumi import dynamic
 from pulumi.runtime import config as pulumi_config
 
-from gpurig import config, engine, lifecycle, providers, records
+from gpurig import budget, config, engine, lifecycle, providers, records
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.mistakes import NAMESPACE
@@ -68,16 +68,19 @@ class HostProvider(dynamic.ResourceProvider):
     def delete(self, _id: str, props: Properties) -> None:
         """Raises ResultsAtRiskError while the host holds results that are nowhere else."""
         with _plain_errors():
-            lifecycle.end(_stack(props), props["name"], json.loads(props["spec"])["provider"], report=_report)
+            lifecycle.end(_stack(props), props["name"], [_living(props).provider], report=_report)
 
     def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
         """Whether the host is still there, and as what the other engine may have left it."""
         with _plain_errors():
             stack, host = _stack(props), _living(props)
-            if lifecycle.observe(stack, host):
+            machine = lifecycle.observe(stack, host)
+            if machine:
+                if machine.note:
+                    _report(f"{host.name}: {machine.note}")
                 return dynamic.ReadResult(id_, _outputs(props, host))
-            _report(f"{host.name}: gone ({host.label})")
-            lifecycle.forget(stack, host)
+            why = lifecycle.forget(stack, host)
+            _report(f"{host.name}: gone ({host.label}{f': {why}' if why else ''})")
             return dynamic.ReadResult("", {})
 
     def diff(self, _id: str, olds: Properties, news: Properties) -> dynamic.DiffResult:
@@ -101,7 +104,8 @@ def configuration() -> config.StackConfig:
         found = _checked(stack)
         _provide(found.secrets)
         if not pulumi.runtime.is_dry_run():
-            left = {name: provider for name, provider in records.intents(stack).items() if name not in found.hosts}
+            budget.remember(stack, found.budget)
+            left = {name: at for name, at in records.intents(stack).items() if name not in found.hosts}
             engine.end(stack, left, report=_report)
     except RigError as error:
         raise pulumi.RunError(str(error)) from None

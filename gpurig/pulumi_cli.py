@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from gpurig import engine, records
+from gpurig import budget, engine, records
 from gpurig.config import StackConfig
 from gpurig.engine import Step
 from gpurig.errors import RigError
@@ -20,6 +20,9 @@ from gpurig.stack import Stack, remember
 
 TYPE = "pulumi-python:dynamic/gpurig:Host"
 """What Pulumi calls the type of gpurig.program.HostResource."""
+
+_UNTOLD: tuple[str, ...] = ()
+"""Providers of a host that only Pulumi's state knows."""
 
 QUICK = ("--yes", "--skip-preview")
 
@@ -38,11 +41,12 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
     """Bring every host to what the configuration says, by `pulumi up`. Returns the steps. Raises RigError."""
     with engine.exclusive(stack):
         remember(stack)
+        budget.remember(stack, config.budget)
         steps = engine.preview(stack, config)
         engine.pass_gate(stack, steps)
         cli = _ready(stack, report)
         cli.work("up", "--continue-on-error", *QUICK)
-        left = {name: provider for name, provider in engine.known(stack).items() if name not in config.hosts}
+        left = {name: at for name, at in engine.known(stack).items() if name not in config.hosts}
         engine.end(stack, left, report=report)
         return steps
 
@@ -52,8 +56,8 @@ def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> 
     with engine.exclusive(stack):
         engine.configured(stack, config, name)
         cli = _ready(stack, report)
-        known = {host: provider for host, provider in engine.known(stack).items() if host == name}
-        engine.pass_gate(stack, [Step(host, "replace", provider) for host, provider in known.items()])
+        known = {host: at for host, at in engine.known(stack).items() if host == name}
+        engine.pass_gate(stack, [Step(host, "replace", ", ".join(at)) for host, at in known.items()])
         if name in _managed(_exported(cli)):
             cli.work("up", f"--target-replace={_urn(stack, name)}", *QUICK)
         else:
@@ -79,14 +83,14 @@ def down(stack: Stack, names: Iterable[str] | None, *, report: Report) -> list[s
         cli = _cli(stack, report)
         exported = _exported(cli)
         managed = _managed(exported)
-        chosen = engine.choose(stack, dict.fromkeys(managed, "") | engine.known(stack), names)
-        engine.pass_gate(stack, [Step(name, "end", provider) for name, provider in chosen.items() if provider])
+        chosen = engine.choose(stack, dict.fromkeys(managed, _UNTOLD) | engine.known(stack), names)
+        engine.pass_gate(stack, [Step(name, "end", ", ".join(at)) for name, at in chosen.items()])
         targets = [f"--target={_urn(stack, name)}" for name in chosen if name in managed]
         if exported and names is None:
             cli.work("destroy", "--continue-on-error", *QUICK)
         elif targets:
             cli.work("destroy", "--continue-on-error", *QUICK, *targets)
-        left = {name: provider for name, provider in engine.known(stack).items() if name in chosen}
+        left = {name: at for name, at in engine.known(stack).items() if name in chosen}
         engine.end(stack, left, report=report)
         return list(chosen)
 

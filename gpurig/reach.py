@@ -29,10 +29,11 @@ class UnreachableError(RigError):
         self.lasting = lasting
 
 
-def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], None]) -> None:
+def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], None], settling: bool = False) -> None:
     """Return once a command runs on every machine of the host. Raises UnreachableError after `seconds` of wall time.
 
-    The host need not be recorded yet.
+    settling: the machine is new, and may show another host key until its start-up script has put ours in; it is not
+    entered before. The host need not be recorded yet.
     """
     deadline = time.monotonic() + seconds
     others = [other for name, other in records.load(stack).items() if name != host.name]
@@ -44,7 +45,7 @@ def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], No
                 check(stack, host, name, config)
                 break
             except UnreachableError as error:
-                if error.lasting or time.monotonic() > deadline:
+                if (error.lasting and not settling) or time.monotonic() > deadline:
                     raise
                 if str(error) != told:
                     told = str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -50,17 +51,20 @@ def remove(stack: Stack, name: str) -> None:
     publish(stack)
 
 
-def intend(stack: Stack, name: str, provider: str) -> None:
-    """Note, before anything of a host changes, that its record may not be true any more: until `save` or `remove`."""
-    write_private(_intent(stack, name), provider)
+def intend(stack: Stack, name: str, at: Iterable[str]) -> None:
+    """Note, before anything of a host changes, that its record may not be true any more: until `save` or `remove`.
+
+    at: the providers that may have a machine of it then.
+    """
+    write_private(_intent(stack, name), " ".join(at))
 
 
-def intents(stack: Stack) -> dict[str, str]:
+def intents(stack: Stack) -> dict[str, tuple[str, ...]]:
     """Hosts, with their providers, that an interrupted run may have left other than recorded, or with no record."""
     found = {}
     for path in sorted((stack.dir / "intents").glob("[!.]*")):
         with suppress(FileNotFoundError):
-            found[path.name] = path.read_text(encoding="utf-8")
+            found[path.name] = tuple(path.read_text(encoding="utf-8").split())
     return found
 
 
@@ -84,6 +88,11 @@ def generation(stack: Stack, name: str) -> int:
 def set_generation(stack: Stack, name: str, number: int) -> None:
     """Note the generation of the next machine."""
     write_private(stack.dir / "generations" / name, str(number))
+
+
+def supersede(stack: Stack, name: str, number: int) -> None:
+    """Note that this generation has ended; the next machine gets a later one."""
+    set_generation(stack, name, max(generation(stack, name), number + 1))
 
 
 def _path(stack: Stack, name: str) -> Path:

@@ -19,6 +19,8 @@ def stack_file() -> dict[str, Any]:
     definitions = schema.pop("$defs")
     for definition in definitions.values():
         listed = definition["properties"]
+        if "environments" not in listed:  # no host's
+            continue
         listed["environments"]["items"]["enum"] = list(catalogue.environments())
         listed["services"]["items"]["enum"] = list(catalogue.services())
         variables = sorted(name for names in catalogue.role_variables().values() for name in names)

@@ -59,6 +59,10 @@ class HostSpec(BaseModel):
         """Ansible variables that follow from the entry, before the user's own."""
         return {"gpurig_ca_bundle": self.ca_bundle} if self.ca_bundle else {}
 
+    def sources(self) -> tuple[str, ...]:
+        """The providers that may have this host's machine, in order of preference."""
+        return (self.provider,)
+
     def claims(self) -> dict[str, str]:
         """What only one host of a stack can have: key → value."""
         return {}

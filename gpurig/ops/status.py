@@ -28,8 +28,8 @@ def status(c: Context, check: bool = False) -> None:
     recorded = list(records.load(stack).values())
     hosts = [_facts(stack, host, interrupted=host.name in interrupted) for host in recorded]
     hosts += [
-        {"name": name, "state": "interrupted", "provider": provider}
-        for name, provider in interrupted.items()
+        {"name": name, "state": "interrupted", "provider": ", ".join(at)}
+        for name, at in interrupted.items()
         if name not in {host.name for host in recorded}
     ]
     if check:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gpurig.errors import ConfigError
+from gpurig.errors import ConfigError, RigError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from gpurig.host import Capabilities, Endpoint
+    from gpurig.offers import Offer, Wish
     from gpurig.spec import HostSpec
     from gpurig.stack import Stack
 
@@ -20,6 +24,12 @@ REGISTRY = {
     "workstation": "gpurig.providers.workstation",
 }
 """Provider name → package with `spec.Spec` and `provider.Provider`."""
+
+MARKET = "market"
+"""Stands for `provider` in the entry of a host that names several `providers`; see gpurig.rental."""
+
+RENTERS = ("vastai", "runpod", "lambdalabs", "digitalocean", "paperspace", "aws")
+"""Providers that rent machines out, and so are asked for offers."""
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -37,12 +47,31 @@ class Owner:
         """The mark that a machine of this generation carries at its provider."""
         return f"gpurig.{self.project}.{self.stack}.{self.host}.{generation}"
 
+    def mark(self, generation: int, fingerprint: str) -> str:
+        """The label with the configuration's fingerprint: what a rented machine carries as its name, label or tag."""
+        return f"{self.label(generation)}.{fingerprint}"
+
+
+_MARK = re.compile(r"gpurig\.(.+)\.([A-Za-z0-9_-]+)\.([a-z][a-z0-9-]*)\.([0-9]+)\.([0-9a-f]{12})")
+
+
+def read_mark(text: str | None) -> tuple[Owner, int, str] | None:
+    """Owner, generation and fingerprint of a mark; None for any other text, which is not ours."""
+    match = _MARK.fullmatch(text or "")
+    if match is None:
+        return None
+    project, stack, host, generation, fingerprint = match.groups()
+    return Owner(project, stack, host), int(generation), fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One line of a provider's own listing.
 
     fingerprint: `HostSpec.fingerprint` of the configuration that it was made from.
+    provider: its name; state: the vendor's own word; note: why it does not run, where the vendor says so.
+    price: USD per hour as the vendor lists it now; since: when it was made, in the vendor's words; data: the vendor's
+    own line, for the provider that listed it.
     """
 
     id: str
@@ -50,6 +79,16 @@ class Machine:
     generation: int
     fingerprint: str
     running: bool
+    provider: str = ""
+    state: str = ""
+    note: str = ""
+    price: Decimal | None = None
+    since: str = ""
+    data: Any = None
+
+    @property
+    def label(self) -> str:
+        return self.owner.label(self.generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +97,7 @@ class Order:
 
     public_key: the login key, one line in OpenSSH's format.
     host_key: private host key to put in, with its public half beside it as `.pub`.
+    offer: what to rent; None with providers that do not rent.
     """
 
     stack: Stack
@@ -66,32 +106,69 @@ class Order:
     spec: Any
     public_key: str
     host_key: Path
+    offer: Offer | None = None
 
     @property
     def label(self) -> str:
         return self.owner.label(self.generation)
+
+    @property
+    def mark(self) -> str:
+        """What a rented machine is called at its vendor."""
+        return self.owner.mark(self.generation, self.spec.fingerprint())
+
+
+class RefusedError(RigError):
+    """A vendor refused to rent, and nothing was made by it.
+
+    made: the machine that the refusal nevertheless made, where the vendor's reply says so; it must be ended.
+    another: whether another offer, of this vendor or of others, may do; False where none of this vendor's would.
+    """
+
+    def __init__(self, message: str, *, another: bool = True, made: str = "") -> None:
+        super().__init__(message)
+        self.another = another
+        self.made = made
+
+
+class DoubtError(RigError):
+    """A call got no answer, or one that says nothing: it may or may not have been done. Only a listing can tell."""
+
+
+class NotReadyError(RigError):
+    """A machine is not ready yet; the message says how far it is."""
+
+
+class BrokenError(RigError):
+    """A machine will never be ready, or is not what was paid for; the message says why."""
 
 
 class Provider(Protocol):
     """What the life cycle asks of a provider. Calls may be repeated after a crash at any point of an earlier one.
 
     destroys: `end` destroys what is on the machine, so results must be safe before it is called.
+    rents: machines cost money, so a choice of offers, a ledger and an acceptance come with them; see Renter.
     """
 
     destroys: bool
+    rents: bool
 
     def machines(self, stack: Stack, owner: Owner) -> list[Machine]:
         """Every machine that carries this owner's mark, of whatever generation, running or not."""
 
-    def create(self, order: Order) -> None:
-        """Make the machine, marked with `order.label` from its first moment.
+    def create(self, order: Order) -> str:
+        """Make the machine, marked with `order.label` from its first moment. Returns its id, or nothing where only a listing tells.
 
         Returns as soon as the provider has accepted it; `prepare` completes it. Where a machine of that label
         already exists, does nothing.
         """
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
-        """Bring an existing machine to what the order says, as far as that is possible on a living one, and run it."""
+        """Bring an existing machine to what the order says, as far as that is possible on a living one, and run it.
+
+        Raises NotReadyError while it is not ready, and BrokenError where it never will be; neither for providers that
+        do not rent.
+        """
 
     def end(self, stack: Stack, machine: Machine) -> None:
         """End the machine and what it costs. Succeeds where it is already gone."""
@@ -100,14 +177,72 @@ class Provider(Protocol):
         """What a host made from this spec can do."""
 
 
+class Renter(Provider, Protocol):
+    """A provider that rents machines out, for money; `machines` is made from `everything` by `Rents`.
+
+    listing_delay: seconds after which the vendor's listing surely shows a machine that a call made.
+    """
+
+    listing_delay: float
+
+    async def offers(self, wish: Wish) -> list[Offer]:
+        """What can be rented now, also what does not meet the wish where the vendor lists it; one or few requests.
+
+        The wish helps to ask for little and to price the disk. Raises RigError with the vendor's words.
+        """
+
+    def everything(self) -> list[Machine]:
+        """Every machine in this account that carries a mark of ours, of whatever project, running or not; all pages.
+
+        Raises RigError where any page could not be read: half a listing is no listing.
+        """
+
+    def create(self, order: Order) -> str:
+        """Rent `order.offer`, marked with `order.mark` in that very call. Returns the machine's id as the vendor's reply says.
+
+        One request that makes something, never repeated. Raises RefusedError where nothing was made, DoubtError where
+        that is not known.
+        """
+
+    def stop(self, machine: Machine) -> None:
+        """Stop it, its disk kept. Raises ConfigError with the reason where this vendor cannot."""
+
+    def why_gone(self, machine: str) -> str:
+        """Why a machine, by its id, is no longer listed though we did not end it: as the vendor tells, or may be guessed."""
+
+
+class Rents:
+    """What all renters share."""
+
+    destroys = True
+    rents = True
+    listing_delay = 60.0
+
+    def why_gone(self, machine: str) -> str:
+        return "the vendor no longer lists it"
+
+    def machines(self: Any, stack: Stack, owner: Owner) -> list[Machine]:
+        return [machine for machine in self.everything() if machine.owner == owner]
+
+
 def provider(name: str) -> Provider:
     """The provider called `name`. Raises ConfigError for one that nobody wrote."""
     made: Provider = import_module(f"{_package(name)}.provider").Provider()
     return made
 
 
+def renter(name: str) -> Renter:
+    """The provider called `name`, which rents machines out."""
+    made: Renter = import_module(f"{_package(name)}.provider").Provider()
+    return made
+
+
 def spec_class(name: str) -> type[HostSpec]:
     """The configuration class of the provider called `name`."""
+    if name == MARKET:
+        from gpurig import rental
+
+        return rental.MarketSpec
     found: type[HostSpec] = import_module(f"{_package(name)}.spec").Spec
     return found
 

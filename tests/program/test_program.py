@@ -153,7 +153,7 @@ def test_what_is_encrypted_elsewhere_is_refused(run: Run) -> None:
 def test_a_host_of_an_interrupted_run_is_ended_by_a_run_but_not_by_a_preview(
     run: Run, stack: Stack, preview: bool
 ) -> None:
-    records.intend(stack, "left", "workstation")
-    records.intend(stack, "kept", "workstation")
+    records.intend(stack, "left", ["workstation"])
+    records.intend(stack, "kept", ["workstation"])
     run({"gpurig:hosts": {"kept": BY_PROVIDER["workstation"]}}, preview=preview)
     assert sorted(records.intents(stack)) == (["kept", "left"] if preview else ["kept"])

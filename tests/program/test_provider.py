@@ -140,7 +140,7 @@ def test_what_changed_without_pulumi_is_a_difference(provider: Provider, host_im
     stack = provider.project.stack()
     host = records.require(stack, "one")
 
-    records.intend(stack, "one", "container")  # an interrupted run of the other engine
+    records.intend(stack, "one", ["container"])  # an interrupted run of the other engine
     assert provider.diff(outputs, inputs).changes == CHANGED
     records.save(stack, host)
     assert provider.diff(outputs, inputs).changes == SAME

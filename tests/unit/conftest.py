@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import lifecycle, providers, reach
+from gpurig import providers, reach, settle
 from gpurig.stack import Stack
 from tests.unit.simulated import Cloud, MemorySpec
 
@@ -33,5 +33,5 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setattr(providers, "provider", lambda name: made)
     monkeypatch.setattr(providers, "spec_class", lambda name: MemorySpec)
     monkeypatch.setattr(reach, "wait", lambda *_, **__: None)
-    monkeypatch.setattr(lifecycle, "END_SECONDS", 5.0)
+    monkeypatch.setattr(settle, "END_SECONDS", 5.0)
     return made

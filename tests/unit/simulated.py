@@ -37,18 +37,25 @@ class Cloud:
     keeps: int = 0
 
     destroys = True
+    rents = False
 
     def machines(self, stack: Stack, owner: Owner) -> list[Machine]:
         return [machine for machine in self.listed if machine.owner == owner]
 
-    def create(self, order: Order) -> None:
+    def create(self, order: Order) -> str:
         self._die("before create")
         self.made.append(order.label)
         machine = Machine(
-            f"id-{len(self.made)}", order.owner, order.generation, order.spec.fingerprint(), running=False
+            f"id-{len(self.made)}",
+            order.owner,
+            order.generation,
+            order.spec.fingerprint(),
+            running=False,
+            provider=order.spec.provider,
         )
         self.listed.append(machine)
         self._die("after create")
+        return machine.id
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
         self._die("before prepare")

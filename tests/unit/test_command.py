@@ -143,7 +143,7 @@ def test_the_stack_is_named_before_or_after_the_command(stack: Stack, capsys: py
 
 def test_json_is_all_that_is_on_stdout(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     records.save(stack, host())
-    records.intend(stack, "lost", "memory")
+    records.intend(stack, "lost", ["memory"])
     code, out, err = rig(capsys, "status", "--json", "--stack", "test")
     data = json.loads(out)
     assert (code, data["interrupted"]) == (0, ["lost"])

@@ -67,7 +67,7 @@ def test_a_machine_that_is_gone_or_stopped(
 
 
 def test_an_unknown_host_and_one_of_an_interrupted_up(stack: Stack) -> None:
-    records.intend(stack, "half", "memory")
+    records.intend(stack, "half", ["memory"])
     assert [next(way.examine(stack, name)).found for name in ("nobody", "half")] == [
         "none",
         "an interrupted `rig up` may have left a machine",
@@ -118,7 +118,7 @@ def test_a_wrong_configuration_is_a_finding_not_a_crash(stack: Stack, monkeypatc
 
 def test_an_interrupted_up_is_worth_a_warning(stack: Stack) -> None:
     stack.file.write_text("config:\n  gpurig:hosts: {}\n")
-    records.intend(stack, "half", "memory")
+    records.intend(stack, "half", ["memory"])
     first = next(machine.examine(stack, config.load))
     assert (first.level, first.found) == ("WARN", "an interrupted `rig up` left half")
 

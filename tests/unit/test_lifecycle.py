@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gpurig import gate, lifecycle, providers, records
+from gpurig import gate, lifecycle, providers, records, settle
 from gpurig.errors import ResultsAtRiskError, RigError
 from gpurig.host import Host
 from gpurig.stack import Stack
@@ -20,7 +20,7 @@ def ensure(stack: Stack, **keys: object) -> Host:
 
 
 def end(stack: Stack) -> None:
-    lifecycle.end(stack, "a", "memory", report=lambda _: None)
+    lifecycle.end(stack, "a", ["memory"], report=lambda _: None)
 
 
 def note_run(stack: Stack, results: str | None) -> None:
@@ -50,7 +50,7 @@ def test_killed_anywhere_the_host_can_be_ended_without_a_record(stack: Stack, cl
     cloud.dies = step
     with pytest.raises(Killed):
         ensure(stack)
-    assert records.intents(stack) == {"a": "memory"}
+    assert records.intents(stack) == {"a": ("memory",)}
     end(stack)
     assert (cloud.listed, records.intents(stack)) == ([], {})
 
@@ -105,7 +105,7 @@ def test_an_end_that_is_never_confirmed_is_not_called_done(
     stack: Stack, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure(stack)
-    monkeypatch.setattr(lifecycle, "END_SECONDS", 0.0)
+    monkeypatch.setattr(settle, "END_SECONDS", 0.0)
     cloud.keeps = 10
     with pytest.raises(RigError, match="still listed"):
         end(stack)

@@ -272,7 +272,7 @@ def test_down_of_one_host_is_aimed_at_it(pulumi: Pulumi, stack: Stack, cloud: Cl
 
 def test_down_of_all_leaves_nothing_out(pulumi: Pulumi, stack: Stack, cloud: Cloud, told: list[str]) -> None:
     pulumi.answer(**{"stack export": [exported("one")]})
-    records.intend(stack, "left", "memory")
+    records.intend(stack, "left", ["memory"])
     assert pulumi_cli.down(stack, None, report=told.append) == ["left", "one"]
     assert not [word for word in pulumi.words("destroy") if "urn" in word]
     assert records.intents(stack) == {}
@@ -299,7 +299,7 @@ def test_a_replacement_is_aimed_at_its_host(
 
 
 def test_a_host_left_over_is_ended_after_up(pulumi: Pulumi, stack: Stack, cloud: Cloud, told: list[str]) -> None:
-    records.intend(stack, "left", "memory")
+    records.intend(stack, "left", ["memory"])
     up(stack, told)
     assert records.intents(stack) == {}
 

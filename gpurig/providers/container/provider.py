@@ -27,6 +27,7 @@ class Provider:
     """Podman containers on this machine."""
 
     destroys = True
+    rents = False
 
     def __init__(self) -> None:
         self._podman = Podman(home() / "containers.conf")
@@ -43,7 +44,7 @@ class Provider:
             for found in self._podman.containers(_labels(owner))
         ]
 
-    def create(self, order: Order) -> None:
+    def create(self, order: Order) -> str:
         spec: Spec = order.spec
         image = spec.image or _image()
         # One at a time: between choosing a port and podman's knowing of it, nobody else may choose.
@@ -58,7 +59,7 @@ class Provider:
             else:
                 command = ["--systemd=false", image, "/usr/local/sbin/gpurig-start"]
             try:
-                self._podman.run("create", *arguments, *_limits(spec), *command)
+                return self._podman.run("create", *arguments, *_limits(spec), *command).strip()
             except PodmanError as error:
                 if "image not known" in error.stderr:
                     raise ConfigError(
@@ -67,6 +68,7 @@ class Provider:
                     ) from error
                 if "already in use" not in error.stderr:  # a podman that outlived its killed parent was faster
                     raise
+                return ""
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
         spec: Spec = order.spec

@@ -20,6 +20,7 @@ class Provider:
     """A machine that was there before gpurig and will be there after it."""
 
     destroys = False
+    rents = False
 
     def machines(self, stack: Stack, owner: Owner) -> list[Machine]:
         registration = _registration(stack, owner.host)
@@ -28,9 +29,10 @@ class Provider:
         generation, fingerprint = registration.read_text(encoding="utf-8").split()
         return [Machine(owner.label(int(generation)), owner, int(generation), fingerprint, running=True)]
 
-    def create(self, order: Order) -> None:
+    def create(self, order: Order) -> str:
         text = f"{order.generation} {order.spec.fingerprint()}"
         write_private(_registration(order.stack, order.owner.host), text)
+        return order.label
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
         spec: Spec = order.spec

@@ -1,0 +1,229 @@
+"""HTTP with a vendor: pace, time limits, and what an answer, or none, means. The same for all clients that speak REST.
+
+The rule of this module: only a call that changes nothing is repeated. What happened to any other call that got no clear
+answer is for the life cycle to find out, from the vendor's listing.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gpurig import clock
+from gpurig.errors import ConfigError, RigError
+from gpurig.providers import DoubtError, RefusedError
+
+SECONDS = httpx.Timeout(30.0, connect=10.0)
+"""How long a call may take: to connect, and between two pieces of the answer."""
+
+TRIES = 5
+"""How often a call that changes nothing is made before its failure is told."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds; the most that is waited between two tries, whatever the vendor asks for."""
+
+UNCLEAR = (408, 409, 425, 429)
+"""Status codes below 500 after which a call may be made again as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A vendor's interface.
+
+    name: of the provider; url: base address, which the environment variable GPURIG_<NAME>_URL replaces.
+    key: environment variable with the account's key; where: the page that shows it.
+    words: takes the parsed body of an error, gives the vendor's own words about it.
+    """
+
+    name: str
+    url: str
+    key: str
+    where: str
+    words: Callable[[Any], str]
+
+    def base(self) -> str:
+        """The address in use."""
+        return (os.environ.get(f"GPURIG_{self.name.upper()}_URL") or self.url).rstrip("/")
+
+    def secret(self) -> str:
+        """The account's key. Raises ConfigError that says where it comes from."""
+        found = os.environ.get(self.key, "").strip()
+        if not found:
+            raise ConfigError(
+                f"{self.name}: no key. Set the environment variable {self.key}, or `{self.key}` under gpurig:secrets "
+                f"(`pulumi config set --secret --path gpurig:secrets.{self.key}`); it is shown at {self.where}."
+            )
+        return found
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Keeps calls of one kind apart, for all threads of this process."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    next: float = 0.0
+
+    def claim(self, seconds: float) -> float:
+        """Take the next place; returns how long to wait for it."""
+        with self.lock:
+            now = clock.monotonic()
+            place = max(now, self.next)
+            self.next = place + seconds
+            return place - now
+
+    def push(self, seconds: float) -> None:
+        """Nobody calls before that many seconds have passed."""
+        with self.lock:
+            self.next = max(self.next, clock.monotonic() + seconds)
+
+
+_PACES: dict[tuple[str, str], _Pace] = {}
+_PACES_LOCK = threading.Lock()
+
+
+class Api:
+    """Calls to one vendor. every: least seconds between two calls of a kind, by the kind's name; `""` is for all calls."""
+
+    def __init__(self, vendor: Vendor, every: Mapping[str, float]) -> None:
+        self.vendor = vendor
+        self._every = every
+        self._client: httpx.Client | None = None
+
+    def read(self, path: str, *, method: str = "GET", kind: str = "read", **parts: Any) -> Any:
+        """A call that changes nothing, repeated until it is answered. Returns the parsed body.
+
+        Raises ConfigError where the key is wrong, RigError with the vendor's words otherwise.
+        """
+        for attempt in range(TRIES):
+            try:
+                return self._once(method, path, kind, parts)
+            except DoubtError as error:
+                if attempt == TRIES - 1:
+                    raise RigError(str(error)) from error
+                clock.sleep(min(LONGEST_PAUSE, 2.0**attempt))
+        raise AssertionError
+
+    def write(self, method: str, path: str, *, kind: str = "write", **parts: Any) -> Any:
+        """A call that changes something, made once. Returns the parsed body.
+
+        Raises RefusedError where the vendor said no, DoubtError where nobody knows, ConfigError where the key is wrong.
+        """
+        return self._once(method, path, kind, parts)
+
+    async def ask(self, path: str, *, method: str = "GET", kind: str = "read", **parts: Any) -> Any:
+        """`read`, made once, for a search among many vendors at once."""
+        import asyncio
+
+        await asyncio.sleep(self._wait(kind))
+        request = self._request(method, path, parts)
+        async with httpx.AsyncClient(timeout=SECONDS, verify=_trust()) as client:
+            try:
+                response = await client.send(client.build_request(**request))
+            except httpx.HTTPError as error:
+                raise RigError(self._silence(error)) from error
+        return self._understood(response)
+
+    def _once(self, method: str, path: str, kind: str, parts: Mapping[str, Any]) -> Any:
+        clock.sleep(self._wait(kind))
+        if self._client is None:
+            self._client = httpx.Client(timeout=SECONDS, verify=_trust(), follow_redirects=False)
+        try:
+            response = self._client.send(self._client.build_request(**self._request(method, path, parts)))
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent
+            if kind == "read":
+                raise DoubtError(self._silence(error)) from error
+            raise RefusedError(self._silence(error), another=False) from error
+        except httpx.HTTPError as error:
+            raise DoubtError(self._silence(error)) from error
+        return self._understood(response)
+
+    def _request(self, method: str, path: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.vendor.secret()}", "Accept": "application/json"}
+        return {"method": method, "url": self.vendor.base() + path, "headers": headers, **parts}
+
+    def _wait(self, kind: str) -> float:
+        return max(_pace(self.vendor.name, name).claim(self._every[name]) for name in {"", kind} & set(self._every))
+
+    def _understood(self, response: httpx.Response) -> Any:
+        """The body of a good answer. Raises for every other."""
+        body = _body(response)
+        if response.is_success:
+            if body is _NOTHING and response.content:
+                raise DoubtError(
+                    f"{self.vendor.name}: HTTP {response.status_code} without JSON: {response.text[:200]!r}"
+                )
+            return None if body is _NOTHING else body
+        said = self._said(response, body)
+        if response.status_code == 401:  # noqa: PLR2004
+            raise ConfigError(f"{said} Is {self.vendor.key} right? It is shown at {self.vendor.where}.")
+        if response.status_code == 429:  # noqa: PLR2004
+            _pace(self.vendor.name, "").push(_asked_pause(response))
+        if response.status_code in UNCLEAR or response.status_code >= 500 or response.is_redirect:  # noqa: PLR2004
+            raise VendorDoubtError(said, response.status_code, None if body is _NOTHING else body)
+        raise VendorRefusedError(said, response.status_code, None if body is _NOTHING else body)
+
+    def _said(self, response: httpx.Response, body: Any) -> str:
+        try:
+            words = self.vendor.words(body) if body is not _NOTHING else response.text
+        except (KeyError, TypeError, AttributeError, IndexError):
+            words = response.text
+        plain = " ".join(words.split())[:500] or response.reason_phrase
+        return f"{self.vendor.name}: HTTP {response.status_code}: {plain}{'' if plain.endswith('.') else '.'}"
+
+    def _silence(self, error: Exception) -> str:
+        return f"{self.vendor.name}: no answer from {self.vendor.base()} ({type(error).__name__}: {error})."
+
+
+class VendorRefusedError(RefusedError):
+    """The vendor's no. status: HTTP's; body: parsed, None where it was not JSON."""
+
+    def __init__(self, message: str, status: int, body: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class VendorDoubtError(DoubtError):
+    """An answer that says nothing about what was done, such as HTTP 502. status, body: as in VendorRefusedError."""
+
+    def __init__(self, message: str, status: int, body: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+_NOTHING = object()
+
+
+def _body(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return _NOTHING
+
+
+def _pace(vendor: str, kind: str) -> _Pace:
+    with _PACES_LOCK:
+        return _PACES.setdefault((vendor, kind), _Pace())
+
+
+def _asked_pause(response: httpx.Response) -> float:
+    """Seconds to leave this vendor alone: as it asks for, else a few."""
+    try:
+        return min(LONGEST_PAUSE, float(response.headers.get("Retry-After", "")))
+    except ValueError:
+        return 5.0
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's certificate authorities, so that a company's own is among them; SSL_CERT_FILE is honoured."""
+    return _TRUST.setdefault("context", ssl.create_default_context())
+
+
+_TRUST: dict[str, ssl.SSLContext] = {}

@@ -1,0 +1,111 @@
+"""What a user writes about a host to rent: the wish, shared by all vendors that rent machines out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gpurig import gpus
+from gpurig.mistakes import did_you_mean
+from gpurig.offers import Wish
+from gpurig.spec import HostSpec
+
+
+def _canonical(name: str) -> str:
+    found = gpus.find(name)
+    if found is None:
+        several = gpus.ambiguous(name)
+        if several:
+            raise ValueError(f"which one: {' or '.join(several)}?")
+        raise ValueError(f"no such GPU is known{did_you_mean(name, gpus.names())}; see gpurig/gpus.toml for the names")
+    return found.name
+
+
+GpuName = Annotated[str, AfterValidator(_canonical)]
+Money = Annotated[Decimal, Field(gt=0, le=10_000, decimal_places=4)]
+RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace", "aws"]
+
+
+def _name_or_mapping(schema: dict[str, Any]) -> None:
+    """Both ways to write `gpu`, for editors."""
+    keys: dict[str, Any] = {"name": {"type": "string"}, "count": {"type": "integer"}, "memory": {"type": "number"}}
+    mapping = {"type": "object", "properties": keys, "required": ["name"], "additionalProperties": False}
+    schema["anyOf"] = [{"type": schema.pop("type")}, mapping]
+
+
+class RentalSpec(HostSpec):
+    """A machine to rent: the cheapest one that meets these keys is taken."""
+
+    fixed: ClassVar[frozenset[str]] = frozenset({"provider", "gpu", "count", "disk", "image", "interruptible"})
+
+    gpu: GpuName = Field(
+        description="Model by its canonical name, such as RTX 4090 (gpurig/gpus.toml); or {name, count, memory}.",
+        json_schema_extra=_name_or_mapping,
+    )
+    count: int = Field(default=1, ge=1, le=16, description="How many GPUs.")
+    memory: float | None = Field(default=None, gt=0, le=2048, description="Least memory of each GPU, in GB.")
+    disk: int = Field(default=50, ge=8, le=65536, description="Disk in GB; it cannot grow later.")
+    max_price: Money = Field(
+        description="The most it may cost in an hour, disk included, in USD. Nothing dearer is rented."
+    )
+    region: str | None = Field(
+        default=None,
+        description="Country (SE), group of countries (EU, NA, ASIA) or the vendor's own name of a region.",
+    )
+    reliability: float | None = Field(
+        default=None, ge=0, le=1, description="Least reliability, 0 to 1, where it is known."
+    )
+    link: float | None = Field(default=None, gt=0, description="Least download speed, in Mbit/s, where it is known.")
+    interruptible: bool = Field(
+        default=False, description="Rent what may be taken away at any time, for less; only some vendors have it."
+    )
+    image: str | None = Field(
+        default=None, description="The vendor's name of an image; default: one that is known to work."
+    )
+    tries: int = Field(
+        default=3, ge=1, le=10, description="How many machines are tried until one passes its acceptance."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, data: Any) -> Any:
+        """`gpu: {name, count, memory}` is another way to write three keys."""
+        if not isinstance(data, dict) or not isinstance(data.get("gpu"), dict):
+            return data
+        nested = dict(data["gpu"])
+        unknown = sorted(set(nested) - {"name", "count", "memory"})
+        if unknown or "name" not in nested:
+            what = f"unknown key {unknown[0]!r}" if unknown else "`name` is missing"
+            raise ValueError(f"gpu: {what}; write {{name: RTX 4090, count: 1}}")
+        twice = sorted({"count", "memory"} & set(nested) & set(data))
+        if twice:
+            raise ValueError(f"gpu.{twice[0]}: `{twice[0]}` is written twice")
+        rest = {key: value for key, value in data.items() if key != "gpu"}
+        return {**rest, "gpu": nested.pop("name"), **nested}
+
+    def wish(self, exclude: frozenset[tuple[str, str]] = frozenset()) -> Wish:
+        """What is looked for among offers."""
+        return Wish(
+            gpu=self.gpu,
+            count=self.count,
+            memory=self.memory,
+            disk=self.disk,
+            max_price=self.max_price,
+            region=self.region,
+            reliability=self.reliability,
+            link=self.link,
+            interruptible=self.interruptible,
+            exclude=exclude,
+        )
+
+
+class MarketSpec(RentalSpec):
+    """A machine to rent from any of several vendors; within their order of preference, the cheapest."""
+
+    provider: Literal["market"] = "market"
+    providers: tuple[RenterName, ...] = Field(min_length=1, description="Vendors in order of preference.")
+
+    def sources(self) -> tuple[str, ...]:
+        return self.providers

@@ -1,0 +1,229 @@
+"""Renting one machine for a host: the best offer within budget, entered first, looked for after any doubt, accepted or ended.
+
+Called by the life cycle, which holds the host's lock. Never holds more than one machine for a host.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gpurig import acceptance, budget, clock, offers, orders, providers, reach, records, settle
+from gpurig.errors import ConfigError, RigError
+from gpurig.host import Host
+from gpurig.ledger import Ledger
+from gpurig.offers import Answer, Offer
+from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, Owner, RefusedError, Report
+from gpurig.rental import RentalSpec
+from gpurig.stack import Stack
+
+READY_SECONDS = 600.0
+"""From a machine's rental until it is accepted."""
+
+READY_SECONDS_LARGE = 1200.0
+"""The same with LARGE or more GPUs: such machines take longer to boot."""
+
+LARGE = 8
+LOOK_SECONDS = 5.0
+CALLS = 8
+"""Offers that are asked for one machine; each may be taken by somebody else meanwhile."""
+
+_taken: set[tuple[str, str]] = set()
+_taken_lock = threading.Lock()
+
+
+def rented(
+    stack: Stack, owner: Owner, spec: RentalSpec, kept: Machine | None, recorded: Host | None, report: Report
+) -> Host:
+    """A host of this spec, accepted: on the machine that is there, else on one that is rented now.
+
+    A new machine that proves bad is ended and another one tried; one that was accepted before is never ended for it.
+    Raises RigError with every reason where none could be had.
+    """
+    problems: list[str] = []
+    bad: set[tuple[str, str]] = set()
+    for _ in range(spec.tries):
+        machine = kept or _rent(stack, owner, spec, frozenset(bad), report)
+        try:
+            return _accepted(stack, owner, spec, machine, recorded, report)
+        except (BrokenError, reach.UnreachableError) as error:
+            rental = settle.rental_of(stack, machine)
+            ours = rental is not None and rental.offer and "accepted" not in [kind for _, kind in rental.times]
+            if rental is None or not ours:
+                raise RigError(
+                    f"{owner.host}: {machine.provider} {machine.id} ({machine.state or 'no state told'}): {error}\n"
+                    f"It is kept, since work may be on it, and it may cost money. `rig up` tries again, `rig rebuild "
+                    f"{owner.host}` ends it and rents another, `rig down {owner.host}` ends it."
+                ) from error
+            problems.append(f"{rental.provider} {machine.id}: {error}")
+            report(f"{owner.host}: {machine.provider} {machine.id} is not accepted: {error}")
+            settle.remove(stack, machine, f"not accepted: {error}", report)
+            bad.add((rental.provider, str(rental.offer.get("machine"))))
+            kept = None
+    raise RigError(
+        f"{owner.host}: {spec.tries} machines were tried and ended, none was accepted:\n" + "\n".join(problems)
+    )
+
+
+def candidates(spec: RentalSpec, bad: frozenset[tuple[str, str]] = frozenset()) -> tuple[list[Offer], list[Answer]]:
+    """The offers that meet a spec, best first, and what every provider answered."""
+    wish = spec.wish(bad)
+    answers = offers.search(spec.sources(), wish)
+    found = [offer for answer in answers for offer in answer.offers]
+    return offers.ranked(found, wish, spec.sources()), answers
+
+
+def nothing_found(host: str, spec: RentalSpec, answers: Sequence[Answer]) -> str:
+    """Why there is no offer, and what would be the nearest one."""
+    wish = spec.wish()
+    problems = [answer.problem for answer in answers if answer.problem]
+    every = [offer for answer in answers for offer in answer.offers]
+    anything = replace(wish, max_price=None)
+    dearer = offers.ranked(every, anything)
+    key = f"gpurig:hosts.{host}"
+    if dearer:
+        nearest = dearer[0]
+        problems.append(
+            f"{key}.max_price: nothing under ${spec.max_price} an hour. The cheapest that meets the rest is "
+            f"${nearest.price:f} at {nearest.provider}{f' in {nearest.region}' if nearest.region else ''}."
+        )
+    elif every:
+        reasons = sorted({offers.objection(offer, wish) or "" for offer in every})
+        problems.append(f"{key}: no offer meets it ({'; '.join(reasons[:4])}). `rig offers --explain` shows all.")
+    elif len(problems) < len(answers):
+        problems.append(f"{key}.gpu: nobody offers {spec.count} × {spec.gpu} now. `rig offers` shows what there is.")
+    return "\n".join(problems)
+
+
+def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str, str]], report: Report) -> Machine:
+    """Rent the best offer that its vendor does not refuse. Raises ConfigError where there is none."""
+    meeting, answers = candidates(spec, bad)
+    for problem in filter(None, (answer.problem for answer in answers)):
+        report(f"{owner.host}: {problem}")
+    refusals: list[str] = []
+    silent: set[str] = set()
+    for offer in _free(meeting):
+        if offer.provider in silent or len(refusals) >= CALLS:
+            continue
+        budget.check(stack, offer.price)
+        try:
+            machine = _call(stack, owner, spec, offer, report)
+        except RefusedError as error:
+            refusals.append(str(error))
+            report(f"{owner.host}: {error}")
+            if not error.another:
+                silent.add(offer.provider)
+            continue
+        return machine
+    if refusals:
+        raise ConfigError(
+            "\n".join([f"{owner.host}: nothing was rented; the vendors refused:", *dict.fromkeys(refusals)])
+        )
+    raise ConfigError(nothing_found(owner.host, spec, answers))
+
+
+def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Report) -> Machine:
+    """Rent one offer and find it in the listing. Raises RefusedError where nothing was made."""
+    generation = records.generation(stack, owner.host)
+    order = orders.order(stack, owner, spec, generation, offer)
+    daily = offer.price * offers.DAY
+    report(
+        f"{owner.host}: renting {offer.count} × {offer.gpu} from {offer.provider}{f' in {offer.region}' if offer.region else ''} "
+        f"for ${offer.price:.3f} an hour (${daily:.2f} a day)"
+    )
+    ledger = Ledger(stack.home)
+    rental = ledger.intend(
+        provider=offer.provider,
+        label=order.label,
+        project=owner.project,
+        stack=owner.stack,
+        host=owner.host,
+        generation=generation,
+        price=offer.price,
+        price_stopped=offer.stopped,
+        offer=offer.to_dict(),
+    )
+    where = (offer.provider, owner, generation)
+    try:
+        machine_id = providers.renter(offer.provider).create(order)
+    except (RefusedError, ConfigError) as error:
+        if isinstance(error, RefusedError) and error.made:
+            left = settle.find(stack, rental, where, report)
+            if left:
+                settle.remove(stack, left, f"made by a refusal: {error}", report)
+                raise RefusedError(str(error), another=error.another) from error
+        settle.enter(stack, rental, "refused", report, reason=str(error))
+        records.supersede(stack, owner.host, generation)
+        if isinstance(error, RefusedError):
+            raise
+        raise RefusedError(str(error), another=False) from error
+    except DoubtError as error:
+        report(f"{owner.host}: {error} Looking whether it was rented nevertheless")
+        machine_id = ""
+    if machine_id:
+        settle.enter(stack, rental, "rented", report, machine=machine_id)
+    machine = settle.find(stack, rental, where, report)
+    if machine is None and machine_id:
+        raise RigError(
+            f"{owner.host}: {offer.provider} says that it rented {machine_id}, but its listing does not show it. It may cost "
+            "money: run this again, or `rig down`."
+        )
+    if machine is None:
+        settle.enter(stack, rental, "absent", report)
+        records.supersede(stack, owner.host, generation)
+        raise RefusedError(f"{offer.provider}: {offer.id} was asked for, and is not in the listing.")
+    return machine
+
+
+def _accepted(
+    stack: Stack, owner: Owner, spec: RentalSpec, machine: Machine, recorded: Host | None, report: Report
+) -> Host:
+    """The host on this machine, once it runs, lets us in and is what was paid for. Raises BrokenError where it is not."""
+    deadline = clock.monotonic() + (READY_SECONDS_LARGE if spec.count >= LARGE else READY_SECONDS)
+    order = orders.order(stack, owner, spec, machine.generation)
+    provider = providers.renter(machine.provider)
+    host = _prepared(stack, machine, order, deadline, report)
+    reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
+    rental = settle.rental_of(stack, machine)
+    if recorded is None or recorded.id != machine.id:
+        acceptance.check(stack, host, spec, rental.offer if rental else {}, report=report)
+    if rental and "accepted" not in [kind for _, kind in rental.times]:
+        settle.enter(stack, rental.id, "accepted", report)
+    return host
+
+
+def _prepared(stack: Stack, machine: Machine, order: Order, deadline: float, report: Report) -> Host:
+    """The host on a machine, once its vendor says where it is reached. Tells how far it is."""
+    provider = providers.renter(machine.provider)
+    told = ""
+    while True:
+        try:
+            return orders.host(provider, machine, order)
+        except (NotReadyError, DoubtError) as error:
+            if clock.monotonic() > deadline:
+                raise BrokenError(f"not ready in time: {error}") from error
+            if str(error) != told:
+                told = str(error)
+                report(f"{order.owner.host}: {told}")
+        clock.sleep(LOOK_SECONDS)
+        machine = _again(stack, order.owner, machine)
+
+
+def _again(stack: Stack, owner: Owner, machine: Machine) -> Machine:
+    """The machine as its vendor lists it now. Raises BrokenError where it is gone."""
+    found = next((m for m in settle.listed(owner, [machine.provider], stack) if m.id == machine.id), None)
+    if found is None:
+        raise BrokenError("the vendor no longer lists it")
+    return found
+
+
+def _free(meeting: Iterable[Offer]) -> Iterable[Offer]:
+    """Offers that no other host of this process is about to rent, each claimed when it is given out."""
+    for offer in meeting:
+        with _taken_lock:
+            claimed = not offer.unique or (offer.provider, offer.machine) not in _taken
+            if claimed:
+                _taken.add((offer.provider, offer.machine))
+        if claimed:
+            yield offer
