@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -91,27 +91,29 @@ class Answer:
 
 def objection(offer: Offer, wish: Wish) -> str | None:
     """Why this offer does not meet the wish, in words; None where it does."""
-    if (offer.provider, offer.machine) in wish.exclude:
-        return "this machine proved bad before"
-    if wish.gpu and offer.gpu != wish.gpu:
-        return f"its GPU is {offer.gpu}, not {wish.gpu}"
-    if offer.count != wish.count:
-        return f"it has {offer.count} GPUs, not {wish.count}"
-    if wish.memory and offer.memory < wish.memory:
-        return f"{offer.memory:g} GB of GPU memory are less than {wish.memory:g}"
-    if offer.interruptible != wish.interruptible:
-        return "it may be interrupted" if offer.interruptible else "it is on demand, not interruptible"
-    if offer.disk is not None and offer.disk < wish.disk:
-        return f"{offer.disk:g} GB of disk are less than {wish.disk:g}"
-    if wish.region and not in_region(offer, wish.region):
-        return f"it is in {offer.region or 'an unknown place'}, not in {wish.region}"
-    if wish.reliability and offer.reliability is not None and offer.reliability < wish.reliability:
-        return f"its reliability of {offer.reliability:.1%} is less than {wish.reliability:.1%}"
-    if wish.link and offer.link is not None and offer.link < wish.link:
-        return f"{offer.link:.0f} Mbit/s are less than {wish.link:.0f}"
-    if wish.max_price is not None and offer.price > wish.max_price:
-        return f"${offer.price:f} an hour is more than ${wish.max_price:f}"
-    return None
+    return next((words for met, words in _conditions(offer, wish) if not met), None)
+
+
+def _conditions(offer: Offer, wish: Wish) -> Iterator[tuple[bool, str]]:
+    """Each condition of a wish: whether the offer meets it, and what is said where it does not. Unknown figures pass."""
+    yield (offer.provider, offer.machine) not in wish.exclude, "this machine proved bad before"
+    yield wish.gpu in (None, offer.gpu), f"its GPU is {offer.gpu}, not {wish.gpu}"
+    yield offer.count == wish.count, f"it has {offer.count} GPUs, not {wish.count}"
+    yield _enough(offer.memory, wish.memory), f"{offer.memory:g} GB of GPU memory are less than {wish.memory or 0:g}"
+    taken_away = "it may be interrupted" if offer.interruptible else "it is on demand, not interruptible"
+    yield offer.interruptible == wish.interruptible, taken_away
+    yield _enough(offer.disk, wish.disk), f"{offer.disk or 0:g} GB of disk are less than {wish.disk:g}"
+    away = f"it is in {offer.region or 'an unknown place'}, not in {wish.region}"
+    yield wish.region is None or in_region(offer, wish.region), away
+    reliability = f"its reliability of {offer.reliability or 0:.1%} is less than {wish.reliability or 0:.1%}"
+    yield _enough(offer.reliability, wish.reliability), reliability
+    yield _enough(offer.link, wish.link), f"{offer.link or 0:.0f} Mbit/s are less than {wish.link or 0:.0f}"
+    affordable = wish.max_price is None or offer.price <= wish.max_price
+    yield affordable, f"${offer.price:f} an hour is more than ${wish.max_price}"
+
+
+def _enough(found: float | None, wanted: float | None) -> bool:
+    return wanted is None or found is None or found >= wanted
 
 
 def in_region(offer: Offer, region: str) -> bool:

@@ -6,7 +6,8 @@ Called by the life cycle, which holds the host's lock. Never holds more than one
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from gpurig import acceptance, budget, clock, offers, orders, providers, reach, records, settle
@@ -16,7 +17,7 @@ from gpurig.ledger import Ledger
 from gpurig.offers import Answer, Offer
 from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, Owner, RefusedError, Report
 from gpurig.rental import RentalSpec
-from gpurig.stack import Stack
+from gpurig.stack import Stack, locked
 
 READY_SECONDS = 600.0
 """From a machine's rental until it is accepted."""
@@ -103,19 +104,19 @@ def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str
         report(f"{owner.host}: {problem}")
     refusals: list[str] = []
     silent: set[str] = set()
-    for offer in _free(meeting):
+    for offer in meeting:
         if offer.provider in silent or len(refusals) >= CALLS:
             continue
-        budget.check(stack, offer.price)
-        try:
-            machine = _call(stack, owner, spec, offer, report)
-        except RefusedError as error:
-            refusals.append(str(error))
-            report(f"{owner.host}: {error}")
-            if not error.another:
-                silent.add(offer.provider)
-            continue
-        return machine
+        with _claimed(offer) as free:
+            if not free:
+                continue
+            try:
+                return _call(stack, owner, spec, offer, report)
+            except RefusedError as error:
+                refusals.append(str(error))
+                report(f"{owner.host}: {error}")
+                if not error.another:
+                    silent.add(offer.provider)
     if refusals:
         raise ConfigError(
             "\n".join([f"{owner.host}: nothing was rented; the vendors refused:", *dict.fromkeys(refusals)])
@@ -132,18 +133,19 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
         f"{owner.host}: renting {offer.count} × {offer.gpu} from {offer.provider}{f' in {offer.region}' if offer.region else ''} "
         f"for ${offer.price:.3f} an hour (${daily:.2f} a day)"
     )
-    ledger = Ledger(stack.home)
-    rental = ledger.intend(
-        provider=offer.provider,
-        label=order.label,
-        project=owner.project,
-        stack=owner.stack,
-        host=owner.host,
-        generation=generation,
-        price=offer.price,
-        price_stopped=offer.stopped,
-        offer=offer.to_dict(),
-    )
+    with locked(stack.home / "locks" / "budget", wait=True, busy=""):
+        budget.check(stack, offer.price)
+        rental = Ledger(stack.home).intend(
+            provider=offer.provider,
+            label=order.label,
+            project=owner.project,
+            stack=owner.stack,
+            host=owner.host,
+            generation=generation,
+            price=offer.price,
+            price_stopped=offer.stopped,
+            offer=offer.to_dict(),
+        )
     where = (offer.provider, owner, generation)
     try:
         machine_id = providers.renter(offer.provider).create(order)
@@ -182,7 +184,6 @@ def _accepted(
     """The host on this machine, once it runs, lets us in and is what was paid for. Raises BrokenError where it is not."""
     deadline = clock.monotonic() + (READY_SECONDS_LARGE if spec.count >= LARGE else READY_SECONDS)
     order = orders.order(stack, owner, spec, machine.generation)
-    provider = providers.renter(machine.provider)
     host = _prepared(stack, machine, order, deadline, report)
     reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
     rental = settle.rental_of(stack, machine)
@@ -218,12 +219,17 @@ def _again(stack: Stack, owner: Owner, machine: Machine) -> Machine:
     return found
 
 
-def _free(meeting: Iterable[Offer]) -> Iterable[Offer]:
-    """Offers that no other host of this process is about to rent, each claimed when it is given out."""
-    for offer in meeting:
-        with _taken_lock:
-            claimed = not offer.unique or (offer.provider, offer.machine) not in _taken
-            if claimed:
-                _taken.add((offer.provider, offer.machine))
-        if claimed:
-            yield offer
+@contextmanager
+def _claimed(offer: Offer) -> Iterator[bool]:
+    """Whether no other host of this process is about to rent this one; held meanwhile."""
+    key = (offer.provider, offer.machine)
+    with _taken_lock:
+        free = not offer.unique or key not in _taken
+        if free and offer.unique:
+            _taken.add(key)
+    try:
+        yield free
+    finally:
+        if free:
+            with _taken_lock:
+                _taken.discard(key)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REGISTRY = {
     "container": "gpurig.providers.container",
     "workstation": "gpurig.providers.workstation",
+    "vastai": "gpurig.providers.vastai",
 }
 """Provider name → package with `spec.Spec` and `provider.Provider`."""
 
@@ -207,6 +208,9 @@ class Renter(Provider, Protocol):
     def stop(self, machine: Machine) -> None:
         """Stop it, its disk kept. Raises ConfigError with the reason where this vendor cannot."""
 
+    def start(self, machine: Machine) -> None:
+        """Start a stopped one again; the life cycle waits until it runs. Raises ConfigError as `stop`."""
+
     def why_gone(self, machine: str) -> str:
         """Why a machine, by its id, is no longer listed though we did not end it: as the vendor tells, or may be guessed."""
 
@@ -217,6 +221,14 @@ class Rents:
     destroys = True
     rents = True
     listing_delay = 60.0
+
+    def stop(self, machine: Machine) -> None:
+        raise ConfigError(
+            f"{machine.owner.host}: {machine.provider} cannot stop a machine and stop billing it; `rig down` ends it."
+        )
+
+    def start(self, machine: Machine) -> None:
+        raise ConfigError(f"{machine.owner.host}: {machine.provider} cannot stop and start machines.")
 
     def why_gone(self, machine: str) -> str:
         return "the vendor no longer lists it"

@@ -6,6 +6,8 @@ answer is for the life cycle to find out, from the vendor's listing.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import ssl
 import threading
@@ -93,7 +95,6 @@ class Api:
     def __init__(self, vendor: Vendor, every: Mapping[str, float]) -> None:
         self.vendor = vendor
         self._every = every
-        self._client: httpx.Client | None = None
 
     def read(self, path: str, *, method: str = "GET", kind: str = "read", **parts: Any) -> Any:
         """A call that changes nothing, repeated until it is answered. Returns the parsed body.
@@ -103,7 +104,7 @@ class Api:
         for attempt in range(TRIES):
             try:
                 return self._once(method, path, kind, parts)
-            except DoubtError as error:
+            except (DoubtError, UnsentError) as error:
                 if attempt == TRIES - 1:
                     raise RigError(str(error)) from error
                 clock.sleep(min(LONGEST_PAUSE, 2.0**attempt))
@@ -131,14 +132,11 @@ class Api:
 
     def _once(self, method: str, path: str, kind: str, parts: Mapping[str, Any]) -> Any:
         clock.sleep(self._wait(kind))
-        if self._client is None:
-            self._client = httpx.Client(timeout=SECONDS, verify=_trust(), follow_redirects=False)
+        request = self._request(method, path, parts)
         try:
-            response = self._client.send(self._client.build_request(**self._request(method, path, parts)))
+            response = _client().send(_client().build_request(**request))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent
-            if kind == "read":
-                raise DoubtError(self._silence(error)) from error
-            raise RefusedError(self._silence(error), another=False) from error
+            raise UnsentError(self._silence(error), another=False) from error
         except httpx.HTTPError as error:
             raise DoubtError(self._silence(error)) from error
         return self._understood(response)
@@ -189,6 +187,10 @@ class VendorRefusedError(RefusedError):
         self.body = body
 
 
+class UnsentError(RefusedError):
+    """The vendor could not be reached, so nothing was made."""
+
+
 class VendorDoubtError(DoubtError):
     """An answer that says nothing about what was done, such as HTTP 502. status, body: as in VendorRefusedError."""
 
@@ -221,9 +223,15 @@ def _asked_pause(response: httpx.Response) -> float:
         return 5.0
 
 
+@functools.cache
+def _client() -> httpx.Client:
+    """The one client of this process: connections are shared by all threads, and closed at the end."""
+    made = httpx.Client(timeout=SECONDS, verify=_trust(), follow_redirects=False)
+    atexit.register(made.close)
+    return made
+
+
+@functools.cache
 def _trust() -> ssl.SSLContext:
     """The system's certificate authorities, so that a company's own is among them; SSL_CERT_FILE is honoured."""
-    return _TRUST.setdefault("context", ssl.create_default_context())
-
-
-_TRUST: dict[str, ssl.SSLContext] = {}
+    return ssl.create_default_context()

@@ -1,0 +1,1 @@
+"""Vast.ai: rented containers on many owners' machines, on demand or interruptible."""

@@ -1,0 +1,10 @@
+"""Every simulated vendor: one line each."""
+
+from __future__ import annotations
+
+from tests.clients.fake import Vendor
+from tests.clients.fake_vastai import Vastai
+
+VENDORS: list[type[Vendor]] = [
+    Vastai,
+]
