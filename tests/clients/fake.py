@@ -117,6 +117,7 @@ class Vendor:
     """
 
     name: ClassVar[str]
+    gpu: ClassVar[str] = "RTX 4090"
     spec: ClassVar[str] = ""
     overlays: ClassVar[Mapping[str, str]] = {}
     """JSON pointer into the specification → why what is there is not the truth; that part is not validated."""

@@ -26,7 +26,7 @@ def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def ensure(stack: Stack, vendor: Vendor, **keys: object) -> Host:
-    entry = {"provider": vendor.name, "gpu": "RTX 4090", "max_price": 5, **keys}
+    entry = {"provider": vendor.name, "gpu": vendor.gpu, "max_price": 50, **keys}
     spec = config.parse({"hosts": {"a": entry}}, "test").hosts["a"]
     return lifecycle.ensure(stack, "a", spec, report=print)
 
