@@ -61,6 +61,7 @@ class Rented:
     """One machine, as the vendor really has it. Times are of gpurig.clock, in seconds.
 
     listed_from: when listings begin to show it; unlisted_from: when they stop, after its end.
+    address, port: where it is reached, where that is not the vendor's own `address` and `port`; see Vendor.endpoint.
     """
 
     id: str
@@ -72,6 +73,8 @@ class Rented:
     unlisted_from: float = float("inf")
     state: str = "running"
     note: str = ""
+    address: str = ""
+    port: int = 0
 
 
 @dataclass(slots=True)
@@ -179,6 +182,10 @@ class Vendor:
     def runs(self, machine: Rented) -> bool:
         """Whether it has booted."""
         return machine.state == "running" and clock.monotonic() >= machine.made + self.boots
+
+    def endpoint(self, machine: Rented) -> tuple[str, int]:
+        """Address and port at which a machine that runs is reached."""
+        return machine.address or self.address, machine.port or self.port
 
     # The server.
 

@@ -120,6 +120,7 @@ class Vastai(Vendor):
         runs = self.runs(machine)
         status = machine.state if machine.state != "running" else "running" if runs else "loading"
         stopped = machine.state == "stopped"
+        address, port = self.endpoint(machine)
         return {
             "id": int(machine.id), "label": machine.mark, "actual_status": status,
             "cur_state": "stopped" if stopped else "running", "next_state": "stopped" if stopped else "running",
@@ -127,8 +128,8 @@ class Vastai(Vendor):
             "status_msg": machine.note or ("success, running" if runs else "Pulling from vastai/base-image"),
             "machine_id": found["machine_id"], "gpu_name": found["gpu_name"], "num_gpus": found["num_gpus"],
             "dph_total": found["dph_total"], "start_date": machine.made, "image_runtype": "ssh_direc ssh_proxy",
-            "ssh_host": "ssh4.vast.ai", "ssh_port": 10600, "public_ipaddr": f"{self.address} " if runs else "",
-            "ports": {"22/tcp": [{"HostIp": "", "HostPort": str(self.port)}]} if runs else {},
+            "ssh_host": "ssh4.vast.ai", "ssh_port": 10600, "public_ipaddr": f"{address} " if runs else "",
+            "ports": {"22/tcp": [{"HostIp": "", "HostPort": str(port)}]} if runs else {},
         }  # fmt: skip
 
 
