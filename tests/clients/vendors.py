@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tests.clients.fake import Vendor
+from tests.clients.fake_paperspace import Paperspace
 from tests.clients.fake_vastai import Vastai
 
 VENDORS: list[type[Vendor]] = [
     Vastai,
+    Paperspace,
 ]
