@@ -10,16 +10,15 @@ import atexit
 import functools
 import os
 import ssl
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from gpurig import clock
 from gpurig.errors import ConfigError, RigError
-from gpurig.providers import DoubtError, RefusedError
+from gpurig.providers import DoubtError, RefusedError, pace
 
 SECONDS = httpx.Timeout(30.0, connect=10.0)
 """How long a call may take: to connect, and between two pieces of the answer."""
@@ -64,31 +63,6 @@ class Vendor:
         return found
 
 
-@dataclass(slots=True)
-class _Pace:
-    """Keeps calls of one kind apart, for all threads of this process."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    next: float = 0.0
-
-    def claim(self, seconds: float) -> float:
-        """Take the next place; returns how long to wait for it."""
-        with self.lock:
-            now = clock.monotonic()
-            place = max(now, self.next)
-            self.next = place + seconds
-            return place - now
-
-    def push(self, seconds: float) -> None:
-        """Nobody calls before that many seconds have passed."""
-        with self.lock:
-            self.next = max(self.next, clock.monotonic() + seconds)
-
-
-_PACES: dict[tuple[str, str], _Pace] = {}
-_PACES_LOCK = threading.Lock()
-
-
 class Api:
     """Calls to one vendor. every: least seconds between two calls of a kind, by the kind's name; `""` is for all calls."""
 
@@ -121,7 +95,7 @@ class Api:
         """`read`, made once, for a search among many vendors at once."""
         import asyncio
 
-        await asyncio.sleep(self._wait(kind))
+        await asyncio.sleep(pace.claim(self.vendor.name, kind, self._every))
         request = self._request(method, path, parts)
         async with httpx.AsyncClient(timeout=SECONDS, verify=_trust()) as client:
             try:
@@ -131,7 +105,7 @@ class Api:
         return self._understood(response)
 
     def _once(self, method: str, path: str, kind: str, parts: Mapping[str, Any]) -> Any:
-        clock.sleep(self._wait(kind))
+        clock.sleep(pace.claim(self.vendor.name, kind, self._every))
         request = self._request(method, path, parts)
         try:
             response = _client().send(_client().build_request(**request))
@@ -144,9 +118,6 @@ class Api:
     def _request(self, method: str, path: str, parts: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.vendor.secret()}", "Accept": "application/json"}
         return {"method": method, "url": self.vendor.base() + path, "headers": headers, **parts}
-
-    def _wait(self, kind: str) -> float:
-        return max(_pace(self.vendor.name, name).claim(self._every[name]) for name in {"", kind} & set(self._every))
 
     def _understood(self, response: httpx.Response) -> Any:
         """The body of a good answer. Raises for every other."""
@@ -161,7 +132,7 @@ class Api:
         if response.status_code == 401:  # noqa: PLR2004
             raise ConfigError(f"{said} Is {self.vendor.key} right? It is shown at {self.vendor.where}.")
         if response.status_code == 429:  # noqa: PLR2004
-            _pace(self.vendor.name, "").push(_asked_pause(response))
+            pace.close(self.vendor.name, _asked_pause(response))
         if response.status_code in UNCLEAR or response.status_code >= 500 or response.is_redirect:  # noqa: PLR2004
             raise VendorDoubtError(said, response.status_code, None if body is _NOTHING else body)
         raise VendorRefusedError(said, response.status_code, None if body is _NOTHING else body)
@@ -208,11 +179,6 @@ def _body(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         return _NOTHING
-
-
-def _pace(vendor: str, kind: str) -> _Pace:
-    with _PACES_LOCK:
-        return _PACES.setdefault((vendor, kind), _Pace())
 
 
 def _asked_pause(response: httpx.Response) -> float:
