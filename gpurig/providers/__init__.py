@@ -23,6 +23,7 @@ REGISTRY = {
     "container": "gpurig.providers.container",
     "workstation": "gpurig.providers.workstation",
     "vastai": "gpurig.providers.vastai",
+    "lambdalabs": "gpurig.providers.lambdalabs",
     "paperspace": "gpurig.providers.paperspace",
 }
 """Provider name → package with `spec.Spec` and `provider.Provider`."""
