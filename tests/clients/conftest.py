@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import reach
+from gpurig import acceptance, reach
 from gpurig.stack import Stack
 from tests.clients.fake import GOOD_KEY
 from tests.clients.time import faster
@@ -21,6 +21,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """An empty stack `test` of project `unit`; its rented hosts count as reachable."""
+    """An empty stack `test` of project `unit`; its rented hosts count as reachable, and as what was paid for."""
     monkeypatch.setattr(reach, "wait", lambda *_, **__: None)
+    monkeypatch.setattr(acceptance, "check", lambda *_, **__: None)
     return Stack(project="unit", name="test", root=tmp_path, home=tmp_path / "home")
