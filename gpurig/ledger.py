@@ -27,7 +27,8 @@ Kind = Literal[
     "adopted",  # a machine that no entry here knew was found by its label; as `intended` and `rented` together
     "refused",  # the vendor said no: nothing was made; reason
     "absent",  # the listing did not show it for longer than its known delay: nothing was made
-    "rented",  # the listing shows it; machine
+    "rented",  # the vendor's reply says so; machine
+    "listed",  # the listing shows it; machine
     "accepted",  # it is what was paid for
     "stopped",
     "started",
@@ -36,7 +37,7 @@ Kind = Literal[
     "gone",  # the listing no longer shows it, and it was not we who ended it; reason
 ]
 
-UNSURE = ("intended", "ending")
+UNSURE = ("intended", "rented", "ending")
 """Last entries after which a machine may bill that no record tells of."""
 
 CLOSED = ("refused", "absent", "ended", "gone")
@@ -134,6 +135,22 @@ class Ledger:
     def of_host(self, project: str, stack: str, host: str) -> list[Rental]:
         """The open rentals of one host."""
         return [r for r in self.open_rentals() if (r.project, r.stack, r.host) == (project, stack, host)]
+
+    def of_stack(self, project: str, stack: str) -> list[Rental]:
+        """Every rental ever of one stack, oldest first."""
+        return [r for r in self.rentals() if (r.project, r.stack) == (project, stack)]
+
+    def unsure(self) -> list[Rental]:
+        """Those that may bill and that nobody knows of; quick, since every command asks."""
+        last = (
+            "SELECT rental, kind, MAX(seq) FROM entries GROUP BY rental"  # SQLite takes kind from the row with the most
+        )
+        marks = ",".join("?" * len(UNSURE))
+        query = (
+            "SELECT at, rental, kind, data FROM entries WHERE rental IN "  # noqa: S608 (only question marks go in)
+            f"(SELECT rental FROM ({last}) WHERE kind IN ({marks})) ORDER BY seq"
+        )
+        return self._fold(query, UNSURE)
 
     def _fold(self, query: str, values: Iterable[str]) -> list[Rental]:
         if not self.file.exists():

@@ -149,7 +149,7 @@ def _made(stack: Stack, owner: Owner, spec: HostSpec, kept: Machine | None, repo
 
 
 def _end(stack: Stack, owner: Owner, at: Sequence[str], report: Report, why: str) -> None:
-    machines = settle.settled(stack, owner, at, report)
+    machines = settle.settled(stack, owner, at, report, ending=True)
     for machine in machines:
         _guard(stack, providers.provider(machine.provider), machine)
     records.intend(stack, owner.host, at)

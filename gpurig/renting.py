@@ -146,12 +146,12 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
             price_stopped=offer.stopped,
             offer=offer.to_dict(),
         )
-    where = (offer.provider, owner, generation)
+    where, answered = (offer.provider, owner, generation), True
     try:
         machine_id = providers.renter(offer.provider).create(order)
     except (RefusedError, ConfigError) as error:
         if isinstance(error, RefusedError) and error.made:
-            left = settle.find(stack, rental, where, report)
+            left = settle.find(stack, rental, where, report, answered=True)
             if left:
                 settle.remove(stack, left, f"made by a refusal: {error}", report)
                 raise RefusedError(str(error), another=error.another) from error
@@ -162,18 +162,18 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
         raise RefusedError(str(error), another=False) from error
     except DoubtError as error:
         report(f"{owner.host}: {error} Looking whether it was rented nevertheless")
-        machine_id = ""
+        machine_id, answered = "", error.answered
     if machine_id:
         settle.enter(stack, rental, "rented", report, machine=machine_id)
-    machine = settle.find(stack, rental, where, report)
+    machine = settle.find(stack, rental, where, report, answered=answered)
     if machine is None and machine_id:
         raise RigError(
             f"{owner.host}: {offer.provider} says that it rented {machine_id}, but its listing does not show it. It may cost "
             "money: run this again, or `rig down`."
         )
     if machine is None:
-        settle.enter(stack, rental, "absent", report)
         records.supersede(stack, owner.host, generation)
+        settle.enter(stack, rental, "absent", report)
         raise RefusedError(f"{offer.provider}: {offer.id} was asked for, and is not in the listing.")
     return machine
 

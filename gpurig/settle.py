@@ -24,14 +24,14 @@ END_SECONDS = 60.0
 RENTED_END_SECONDS = 900.0
 """The same for a vendor's listing. After that the ledger says "may still bill", and the next run goes on."""
 
+WORK_SECONDS = 100.0
+"""The longest that a vendor works on a call whose answer nobody waits for any more: gateways cut it then (Cloudflare's limit)."""
+
 LOOK_SECONDS = 5.0
 """Between two looks at a vendor's listing."""
 
 LOOKS = 3
 """Least number of looks before it is said that a machine is not there."""
-
-UNSEEN_AFTER = timedelta(minutes=5)
-"""A machine that a vendor said it rented, and that its listing has not shown for that long, is gone."""
 
 
 def listed(owner: Owner, names: Iterable[str], stack: Stack) -> list[Machine]:
@@ -43,42 +43,58 @@ def listed(owner: Owner, names: Iterable[str], stack: Stack) -> list[Machine]:
     return list(found.values())
 
 
-def settled(stack: Stack, owner: Owner, names: Sequence[str], report: Report) -> list[Machine]:
-    """The same, after everything that an interrupted run may have rented or ended was found out and entered."""
+def settled(stack: Stack, owner: Owner, names: Sequence[str], report: Report, *, ending: bool = False) -> list[Machine]:
+    """The same, after everything that an interrupted run may have rented or ended was found out and entered.
+
+    ending: the host is to go, so a machine that the ledger knows and the listing does not show is ended by its id too.
+    """
     machines = listed(owner, names, stack)
     for rental in _noted(stack, owner, names, report):
-        if rental.state == "intended":
-            machines = _awaited(stack, owner, names, rental, machines, report)
+        machines = _awaited(stack, owner, names, rental, machines, report)
         here = next((m for m in machines if _is(rental, m)), None)
-        if here and rental.state == "intended":
-            enter(stack, rental.id, "rented", report, machine=here.id)
-        elif here is None and rental.state == "intended":
-            enter(stack, rental.id, "absent", report)
-            records.supersede(stack, owner.host, rental.generation)
-        elif here is None and rental.state == "ending":
-            enter(stack, rental.id, "ended", report)
-        elif here is None and clock.now() - rental.times[-1][0] > UNSEEN_AFTER:
-            enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
+        if here and rental.state in ("intended", "rented"):
+            enter(stack, rental.id, "listed", report, machine=here.id)
+        elif here is None:
+            _missing(stack, owner, rental, report, ending=ending)
     for machine in machines:
         if providers.provider(machine.provider).rents and rental_of(stack, machine) is None:
             _adopted(stack, machine, report)
     return machines
 
 
-def find(stack: Stack, rental: str, machine_of: tuple[str, Owner, int], report: Report) -> Machine | None:
-    """Look for the machine of a rental that was intended just now, until the listing must show it; None where it does not."""
+def _missing(stack: Stack, owner: Owner, rental: Rental, report: Report, *, ending: bool) -> None:
+    """Enter what became of a rental that no listing shows any more, or ever did."""
+    records.supersede(stack, owner.host, rental.generation)
+    if rental.machine and (ending or rental.state in ("rented", "ending")):
+        by_id = Machine(rental.machine, owner, rental.generation, "", running=False, provider=rental.provider)
+        providers.provider(rental.provider).end(stack, by_id)
+    if rental.state == "ending":
+        enter(stack, rental.id, "ended", report)
+    elif rental.machine:
+        enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
+    else:
+        enter(stack, rental.id, "absent", report)
+
+
+def find(
+    stack: Stack, rental: str, machine_of: tuple[str, Owner, int], report: Report, *, answered: bool
+) -> Machine | None:
+    """Look for the machine of a rental that was intended just now, until the listing must show it; None where it does not.
+
+    answered: the vendor answered the call, whatever it said, so it does not work on it any more.
+    """
     provider, owner, generation = machine_of
-    delay = providers.renter(provider).listing_delay
+    delay = providers.renter(provider).listing_delay + (0 if answered else WORK_SECONDS)
     deadline, looks = clock.monotonic() + delay, 0
     while True:
         looks += 1
         for machine in listed(owner, [provider], stack):
             if machine.generation == generation:
-                enter(stack, rental, "rented", report, machine=machine.id)
+                enter(stack, rental, "listed", report, machine=machine.id)
                 return machine
         if clock.monotonic() >= deadline and looks >= LOOKS:
             return None
-        clock.sleep(min(LOOK_SECONDS, delay / LOOKS))
+        clock.sleep(LOOK_SECONDS)
 
 
 def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
@@ -156,18 +172,20 @@ def _noted(stack: Stack, owner: Owner, names: Sequence[str], report: Report) -> 
 def _awaited(
     stack: Stack, owner: Owner, names: Sequence[str], rental: Rental, machines: list[Machine], report: Report
 ) -> list[Machine]:
-    """The listing, once it shows this rental or must have shown it."""
-    delay = timedelta(seconds=providers.renter(rental.provider).listing_delay)
-    told = False
+    """The listing, once it shows this rental or must have shown it; what it showed before is looked for LOOKS times."""
+    never_seen = rental.state in ("intended", "rented")
+    delay = timedelta(seconds=WORK_SECONDS + providers.renter(rental.provider).listing_delay if never_seen else 0)
+    looks, told = 1, False
     while not any(_is(rental, machine) for machine in machines):
         left = (rental.since + delay - clock.now()).total_seconds()
-        if left < 0:
+        if left < 0 and looks >= LOOKS:
             break
-        if not told:
+        if left > 0 and not told:
             report(f"{owner.host}: an interrupted run may have rented {rental.label}; looking for it for {left:.0f} s")
             told = True
-        clock.sleep(min(LOOK_SECONDS, left + 0.1))
+        clock.sleep(min(LOOK_SECONDS, max(left + 0.1, 1.0)))
         machines = listed(owner, names, stack)
+        looks += 1
     return machines
 
 

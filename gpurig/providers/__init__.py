@@ -23,7 +23,9 @@ REGISTRY = {
     "container": "gpurig.providers.container",
     "workstation": "gpurig.providers.workstation",
     "vastai": "gpurig.providers.vastai",
+    "runpod": "gpurig.providers.runpod",
     "lambdalabs": "gpurig.providers.lambdalabs",
+    "digitalocean": "gpurig.providers.digitalocean",
     "paperspace": "gpurig.providers.paperspace",
 }
 """Provider name → package with `spec.Spec` and `provider.Provider`."""
@@ -135,7 +137,12 @@ class RefusedError(RigError):
 
 
 class DoubtError(RigError):
-    """A call got no answer, or one that says nothing: it may or may not have been done. Only a listing can tell."""
+    """A call got no answer, or one that says nothing: it may or may not have been done. Only a listing can tell.
+
+    answered: there was an answer, so the vendor does not work on the call any more.
+    """
+
+    answered = False
 
 
 class NotReadyError(RigError):

@@ -29,6 +29,9 @@ TRIES = 5
 LONGEST_PAUSE = 60.0
 """Seconds; the most that is waited between two tries, whatever the vendor asks for."""
 
+GATEWAYS = (502, 503, 504, 520, 521, 522, 523, 524)
+"""Status codes with which a gateway answers for a server that may go on working."""
+
 UNCLEAR = (408, 409, 425, 429)
 """Status codes below 500 after which a call may be made again as it is."""
 
@@ -97,7 +100,7 @@ class Api:
 
         await asyncio.sleep(pace.claim(self.vendor.name, kind, self._every))
         request = self._request(method, path, parts)
-        async with httpx.AsyncClient(timeout=SECONDS, verify=_trust()) as client:
+        async with httpx.AsyncClient(timeout=SECONDS, verify=trust()) as client:
             try:
                 response = await client.send(client.build_request(**request))
             except httpx.HTTPError as error:
@@ -169,6 +172,7 @@ class VendorDoubtError(DoubtError):
         super().__init__(message)
         self.status = status
         self.body = body
+        self.answered = status not in GATEWAYS
 
 
 _NOTHING = object()
@@ -192,12 +196,12 @@ def _asked_pause(response: httpx.Response) -> float:
 @functools.cache
 def _client() -> httpx.Client:
     """The one client of this process: connections are shared by all threads, and closed at the end."""
-    made = httpx.Client(timeout=SECONDS, verify=_trust(), follow_redirects=False)
+    made = httpx.Client(timeout=SECONDS, verify=trust(), follow_redirects=False)
     atexit.register(made.close)
     return made
 
 
 @functools.cache
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The system's certificate authorities, so that a company's own is among them; SSL_CERT_FILE is honoured."""
     return ssl.create_default_context()

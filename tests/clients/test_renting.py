@@ -43,7 +43,7 @@ def test_a_host_is_rented_once_and_ended(stack: Stack, vendor: Vendor) -> None:
     end(stack)
     assert vendor.living() == []
     (rental,) = Ledger(stack.home).rentals()
-    assert [kind for _, kind in rental.times] == ["intended", "rented", "rented", "accepted", "ending", "ended"]
+    assert [kind for _, kind in rental.times] == ["intended", "rented", "listed", "accepted", "ending", "ended"]
 
 
 @pytest.mark.parametrize("what", ["lose_request", "lose_reply", "half_reply", "status", "status_after", "html"])

@@ -1,0 +1,107 @@
+"""Many trials at once, and the table of what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.leaks.trial import LISTING_DELAY, SPEED, Outcome, Zygote, trial
+from tests.clients.fake import Vendor
+from tests.clients.time import faster
+from tests.clients.vendors import VENDORS
+
+
+@dataclass
+class Row:
+    """One line of the table: a client at a vendor."""
+
+    vendor: str
+    client: str
+    trials: list[Outcome] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        return sum(outcome.kills for outcome in self.trials)
+
+    @property
+    def bad(self) -> list[Outcome]:
+        """Trials with anything that must not be."""
+        return [o for o in self.trials if o.left or o.lost or o.wrong or o.double > LISTING_DELAY + SLACK]
+
+
+SLACK = 10.0
+"""Seconds of the vendor's time that two cores under load may add to a figure: 0.05 real ones."""
+
+
+def measure(kind: type[Vendor], client: str, *, kills: int, seconds: float, at_once: int, seed: int) -> Row:
+    """Run trials until that many kills, or that many seconds, have passed."""
+    row = Row(kind.name, client)
+    seeds = iter(range(seed, seed + 10**9))
+    lock = threading.Lock()
+    deadline = time.monotonic() + seconds  # real ones
+
+    def work() -> None:
+        zygote = Zygote()
+        while row.kills < kills and time.monotonic() < deadline:
+            with lock:
+                mine = next(seeds)
+            outcome = trial(kind, zygote, mine, client)
+            with lock:
+                row.trials.append(outcome)
+        zygote.close()
+
+    threads = [threading.Thread(target=work) for _ in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return row
+
+
+def lines(rows: Sequence[Row]) -> Iterator[str]:
+    """The table."""
+    form = "{:14} {:8} {:>7} {:>7} {:>7} {:>10} {:>16} {:>10}"
+    yield form.format("vendor", "client", "trials", "kills", "left", "leak rate", "billed twice", "lost from")
+    yield form.format("(simulated)", "", "", "", "over", "per kill", "longest, s", "ledger")
+    for row in rows:
+        left = sum(outcome.left for outcome in row.trials)
+        rate = f"{left / row.kills:.4f}" if row.kills else "-"
+        longest = f"{max((outcome.double for outcome in row.trials), default=0.0):.0f}"
+        lost = str(sum(len(outcome.lost) for outcome in row.trials)) if row.client == "gpurig" else "-"
+        yield form.format(row.vendor, row.client, len(row.trials), row.kills, left, rate, longest, lost)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print; exits with 1 where gpurig's figures are not what they must be."""
+    names = [vendor.name for vendor in VENDORS]
+    parser = argparse.ArgumentParser(prog="python -m bench.leaks")
+    parser.add_argument("--provider", action="append", choices=names)
+    parser.add_argument("--kills", type=int, default=1000, help="per provider")
+    parser.add_argument("--minutes", type=float, default=60.0, help="the most per provider and client")
+    parser.add_argument("--at-once", type=int, default=4 * (os.cpu_count() or 1))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tell", action="store_true", help="run the one trial of this seed, and tell what happens")
+    given = parser.parse_args(arguments)
+    faster(setattr, SPEED)
+    kinds = [vendor for vendor in VENDORS if vendor.name in (given.provider or names)]
+    if given.tell:
+        for kind in kinds:
+            print(trial(kind, Zygote(), given.seed, tell=True))
+        return
+    rows = []
+    for kind in kinds:
+        limits = {"seconds": given.minutes * 60, "at_once": given.at_once, "seed": given.seed}
+        rows.append(measure(kind, "gpurig", kills=given.kills, **limits))
+        rows.append(measure(kind, "naive", kills=given.kills // 10, **limits))
+        print(f"{kind.name}: {rows[-2].kills} kills", flush=True)
+    print(*lines(rows), sep="\n")
+    bad = [(row.vendor, outcome) for row in rows if row.client == "gpurig" for outcome in row.bad]
+    for vendor, outcome in bad:
+        print(f"{vendor}: {outcome}; again: python -m bench.leaks --provider {vendor} --seed {outcome.seed} --tell")
+    print(f"A vendor's minute lasts {60 / SPEED:.2f} s here; listings lag up to 45 s behind.")
+    sys.exit(1 if bad else 0)
