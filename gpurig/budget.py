@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from gpurig.rental import Money
 from gpurig.stack import Stack, write_private
 
 HOUR = timedelta(hours=1)
+EVER = datetime.min.replace(tzinfo=UTC)
+MICROSECONDS_AN_HOUR = HOUR // timedelta(microseconds=1)
 
 
 class Budget(BaseModel):
@@ -43,8 +45,8 @@ class Period:
 
     def cost(self, since: datetime, until: datetime) -> Decimal:
         """What of it falls between two moments, in USD."""
-        seconds = (min(self.end, until) - max(self.start, since)).total_seconds()
-        return Decimal(max(0.0, seconds)) * self.price / 3600
+        long = max(timedelta(0), min(self.end, until) - max(self.start, since))
+        return Decimal(long // timedelta(microseconds=1)) * self.price / MICROSECONDS_AN_HOUR
 
 
 def periods(rental: Rental, now: datetime) -> list[Period]:
@@ -62,9 +64,9 @@ def periods(rental: Rental, now: datetime) -> list[Period]:
         if following != price or kind in CLOSED:
             found.append(Period(start, at, price))
             start, price = at, following
-    if rental.open:
-        found.append(Period(start, max(now, start), price))
-    return found
+        if kind in CLOSED:
+            return found
+    return [*found, Period(start, max(now, start), price)]
 
 
 def spent(rentals: Iterable[Rental], since: datetime, until: datetime) -> Decimal:
@@ -87,19 +89,23 @@ def remember(stack: Stack, budget: Budget | None) -> None:
 
 
 def check(stack: Stack, price: Decimal) -> None:
-    """Raise ConfigError where another machine at this price, in USD per hour, does not fit into the stack's budget.
+    """Raise ConfigError where another machine at this price, in USD per hour, does not fit into the remembered budget."""
+    if _file(stack).exists():
+        fits(stack, price, Budget.model_validate(json.loads(_file(stack).read_text(encoding="utf-8"))))
 
-    The total must bear its first hour; the day must bear it, and what runs already, until midnight (UTC).
+
+def fits(stack: Stack, price: Decimal, budget: Budget, *, ending: Collection[str] = ()) -> None:
+    """Raise ConfigError where machines at this price together, in USD per hour, do not fit into a stack's budget.
+
+    The total must bear their first hour; the day must bear them, and what runs already, until midnight (UTC).
+    ending: hosts of this stack whose machines end before.
     """
-    if not _file(stack).exists():
-        return
-    budget = Budget.model_validate(json.loads(_file(stack).read_text(encoding="utf-8")))
-    ours = [r for r in Ledger(stack.home).rentals() if (r.project, r.stack) == (stack.project, stack.name)]
+    ours = Ledger(stack.home).of_stack(stack.project, stack.name)
     now = clock.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     key = f"{stack.file.name}: gpurig:budget"
     if budget.total is not None:
-        so_far = spent(ours, datetime.min.replace(tzinfo=now.tzinfo), now)
+        so_far = spent(ours, EVER, now)
         if so_far + price > budget.total:
             raise ConfigError(
                 f"{key}.total: ${budget.total} would be exceeded: ${so_far:.2f} are spent, and one more hour costs ${price:.2f}. "
@@ -108,10 +114,11 @@ def check(stack: Stack, price: Decimal) -> None:
     if budget.day is not None:
         today = spent(ours, midnight, now)
         left = Decimal((midnight + timedelta(days=1) - now) / HOUR)
-        projected = today + (running(ours) + price) * left
+        hourly = running(rental for rental in ours if rental.host not in ending) + price
+        projected = today + hourly * left
         if projected > budget.day:
             raise ConfigError(
-                f"{key}.day: ${budget.day} would be exceeded: ${today:.2f} are spent today, and ${running(ours) + price:.2f} an hour "
+                f"{key}.day: ${budget.day} would be exceeded: ${today:.2f} are spent today, and ${hourly:.2f} an hour "
                 f"until midnight (UTC) would make it ${projected:.2f}. Nothing was rented; raise it to go on, or end hosts."
             )
 
