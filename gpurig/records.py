@@ -10,7 +10,7 @@ from pathlib import Path
 from gpurig import access
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
-from gpurig.stack import Stack, locked, write_private
+from gpurig.stack import Stack, held, locked, write_private
 
 
 def load(stack: Stack) -> dict[str, Host]:
@@ -51,6 +51,11 @@ def remove(stack: Stack, name: str) -> None:
     publish(stack)
 
 
+def set_aside(stack: Stack, name: str) -> None:
+    """Put a record that cannot be read out of the way; it is kept, under another name."""
+    _path(stack, name).replace(_path(stack, name).with_suffix(".damaged"))
+
+
 def intend(stack: Stack, name: str, at: Iterable[str]) -> None:
     """Note, before anything of a host changes, that its record may not be true any more: until `save` or `remove`.
 
@@ -74,9 +79,14 @@ def publish(stack: Stack) -> None:
         access.publish(stack, load(stack).values())
 
 
-def host_lock(stack: Stack, name: str) -> AbstractContextManager[None]:
-    """Held while a host is made or ended, by whichever engine; a second one waits."""
-    return locked(stack.dir / "locks" / f"host-{name}", wait=True, busy="")
+def host_lock(stack: Stack, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+    """Held while a host is made or ended, by whichever engine; a second one waits, or raises ConfigError."""
+    return locked(_lock(stack, name), wait=wait, busy=f"{name}: another `rig` makes or ends it now")
+
+
+def worked_on(stack: Stack, name: str) -> bool:
+    """Whether an engine makes or ends this host now."""
+    return held(_lock(stack, name))
 
 
 def generation(stack: Stack, name: str) -> int:
@@ -95,6 +105,10 @@ def supersede(stack: Stack, name: str, number: int) -> None:
     set_generation(stack, name, max(generation(stack, name), number + 1))
 
 
+def _lock(stack: Stack, name: str) -> Path:
+    return stack.dir / "locks" / f"host-{name}"
+
+
 def _path(stack: Stack, name: str) -> Path:
     return stack.dir / "hosts" / f"{name}.json"
 
@@ -105,6 +119,6 @@ def _intent(stack: Stack, name: str) -> Path:
 
 def _read(path: Path) -> Host:
     try:
-        return Host.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+        return Host.from_dict(dict(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, TypeError) as error:
         raise RigError(f"{path}: damaged ({error}); delete it and run `rig up`: the host is found again.") from error

@@ -131,6 +131,20 @@ def locked(path: Path, *, wait: bool, busy: str) -> Iterator[None]:
         yield
 
 
+def held(path: Path) -> bool:
+    """Whether somebody holds the lock on `path` now; makes nothing."""
+    import fcntl
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _stacks(root: Path) -> Iterator[str]:
     for file in root.glob("Pulumi.*.yaml"):
         yield file.name.removeprefix("Pulumi.").removesuffix(".yaml")
