@@ -14,7 +14,7 @@ from invoke.parser.argument import Argument
 from invoke.program import Program
 
 from gpurig.errors import RigError
-from gpurig.ops import GROUPS, collection
+from gpurig.ops import GROUPS, collection, doubts
 from gpurig.ops.command import Command, help_wanted, spelled_out
 
 COMMANDS: dict[str, Command] = {command.name: command for group in GROUPS.values() for command in group}
@@ -84,6 +84,7 @@ class Rig(Program):
         """Parse and run one command. Raises what went wrong."""
         self.create_config()
         self.parse_core(argv)
+        doubts.tell()
         self.parse_collection()
         self.parse_tasks()
         self.parse_cleanup()

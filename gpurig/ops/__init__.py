@@ -4,11 +4,37 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from gpurig.ops import data, doctor, hosts, jobs, rebuild, register, shell, ssh_config, status, verify
+from gpurig.ops import (
+    costs,
+    data,
+    doctor,
+    hosts,
+    jobs,
+    offers,
+    power,
+    reap,
+    rebuild,
+    register,
+    shell,
+    ssh_config,
+    status,
+    verify,
+)
 from gpurig.ops.command import Command
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "Hosts": (hosts.up, hosts.preview, status.status, verify.verify, hosts.refresh, rebuild.rebuild, hosts.down),
+    "Hosts": (
+        hosts.up,
+        hosts.preview,
+        status.status,
+        verify.verify,
+        hosts.refresh,
+        power.stop,
+        power.start,
+        rebuild.rebuild,
+        hosts.down,
+    ),
+    "Money": (offers.offers, offers.estimate, costs.costs, reap.reap),
     "Work": (data.sync, jobs.train, jobs.logs, jobs.cancel, jobs.runs, data.results),
     "Reach": (shell.connect, shell.tunnel, shell.open_, ssh_config.ssh_config),
     "Set-up": (doctor.doctor, register.register),

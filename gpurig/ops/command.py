@@ -68,12 +68,13 @@ def command(
     remains: Remains = "words",
     short: Mapping[str, str] | None = None,
     help: Mapping[str, str] | None = None,  # noqa: A002 (Invoke's own name for it)
+    repeated: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Command]:
-    """Make a function a command; its docstring is the help."""
+    """Make a function a command; its docstring is the help. repeated: parameters that are lists, given more than once."""
 
     def made(body: Callable[..., Any]) -> Command:
         name = body.__name__.rstrip("_").replace("_", "-")
-        task = Command(body, name=name, help=dict(help or {}), auto_shortflags=False)
+        task = Command(body, name=name, help=dict(help or {}), auto_shortflags=False, iterable=list(repeated))
         task.words, task.rest, task.remains, task.short = words, rest, remains, short or {}
         return task
 

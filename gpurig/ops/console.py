@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gpurig.errors import ConfigError
@@ -82,6 +83,14 @@ def transfer(what: str) -> Iterator[Callable[[float, str], None] | None]:
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(what, total=1.0, speed="")
         yield lambda part, speed: bars.update(bar, completed=part, speed=speed)
+
+
+def moment(at: datetime) -> str:
+    """A moment, in UTC: the time alone where it is today's."""
+    from gpurig import clock
+
+    at = at.astimezone(UTC)
+    return f"{at:%H:%M} UTC" if at.date() == clock.now().date() else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def size(count: float) -> str:

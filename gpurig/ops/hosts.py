@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from gpurig.errors import RigError
 from gpurig.ops import console
 from gpurig.ops.command import command
 from gpurig.ops.place import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from invoke.context import Context
 
     from gpurig.config import StackConfig
     from gpurig.engine import Step
+    from gpurig.ops.spending import Plan
     from gpurig.stack import Stack
 
 SIGNS = {"create": "+", "update": "~", "replace": "±", "start": ">", "end": "-", "same": " "}
@@ -30,30 +31,44 @@ DONE = {
 }
 
 
-@command(short={"yes": "y"}, help={"yes": "Ask no question."})
+@command(short={"yes": "y"}, help={"yes": "Ask no question; also not before money is spent."})
 def up(c: Context, yes: bool = False) -> None:
-    """Stand up the hosts of Pulumi.<stack>.yaml; what is there already is kept."""
+    """Stand up the hosts of Pulumi.<stack>.yaml; what is there already is kept.
+
+    Says for every host that is to be rented what it costs, and asks first; gpurig:budget and max_price refuse before that.
+    """
     from gpurig import engine, records
-    from gpurig.ops import ssh_config
+    from gpurig.ops import spending, ssh_config
 
     stack = stack_of(c)
     chosen = engine_in_use()
     wanted = configuration(stack)
-    steps = [step for step in engine.preview(stack, wanted) if step.action != "same"]
-    if steps and (console.on_terminal() or any(step.action in ("replace", "end") for step in steps)):
-        console.say(_listing(steps))
+    every = engine.preview(stack, wanted)
+    plan = spending.planned(stack, wanted, [step for step in every if step.action != "same"])
+    destroys = any(step.action in ("replace", "end") for step in plan.steps)
+    if plan.steps and (console.on_terminal() or destroys or plan.spends):
+        console.say(_listing(plan))
+        spending.warn(plan)
+        spending.refuse(plan, stack, wanted)
         console.confirm("Do this?", yes=yes)
-    with console.working(f"Standing up {stack.name}") as report:
-        done = chosen.up(stack, wanted, report=report)
+    try:
+        with console.working(f"Standing up {stack.name}") as report:
+            done = chosen.up(stack, wanted, report=report)
+    except RigError as error:
+        done = [step for step in every if _is_done(stack, wanted, step, error)]
+        if any(step.action != "same" for step in done):
+            console.show(c, _as_data(spending.Plan(done)), _listing(spending.Plan(done), DONE))
+        raise
     records.publish(stack)  # also where nothing changed: this gpurig may write it better than the one before
-    console.show(c, _as_data(done), _listing(done, DONE))
+    console.show(c, _as_data(spending.Plan(done)), _listing(spending.Plan(done), DONE))
     ssh_config.offer(stack, yes=yes)
 
 
 @command()
 def preview(c: Context) -> None:
-    """Show what `rig up` would do; nothing is changed."""
+    """Show what `rig up` would do, and what renting would cost; nothing is changed."""
     from gpurig import engine
+    from gpurig.ops import spending
 
     stack = stack_of(c)
     chosen = engine_in_use()
@@ -63,26 +78,49 @@ def preview(c: Context) -> None:
     else:
         with console.working("Asking Pulumi") as report:
             steps = chosen.preview(stack, wanted, report=report)
-    console.show(c, _as_data(steps), _listing(steps))
+    plan = spending.planned(stack, wanted, steps)
+    console.show(c, _as_data(plan), _listing(plan))
+    spending.warn(plan)
+    spending.refuse(plan, stack, wanted)
 
 
 @command()
 def refresh(c: Context) -> None:
     """Compare what is recorded with what the providers list; hosts that are gone are forgotten."""
+    from gpurig import accounts
+
     stack = stack_of(c)
+    accounts.provide(stack, report=console.say)
     with console.working("Asking the providers") as report:
         gone = engine_in_use().refresh(stack, report=report)
     console.show(c, {"gone": gone}, "" if gone else "Every recorded host is there.")
 
 
 @command(
-    "host", help={"host": "End this one only.", "discard": "Let unfetched results be lost.", "yes": "Ask no question."}
+    "host",
+    help={
+        "host": "End this one only.",
+        "all": "Also what no record tells of: ask every vendor whose key is here. For a lost or damaged stack.",
+        "discard": "Let unfetched results be lost.",
+        "yes": "Ask no question.",
+    },
 )
-def down(c: Context, host: str = "", discard: bool = False, yes: bool = False) -> None:
-    """End all hosts, or one. Refuses while results are not brought back and verified."""
-    from gpurig import engine, gate
+def down(c: Context, host: str = "", all: bool = False, discard: bool = False, yes: bool = False) -> None:  # noqa: A002
+    """End all hosts, or one. Refuses while results are not brought back and verified.
+
+    With --all, works also where records, configuration, ledger or Pulumi's state are lost or damaged: hosts are taken from
+    whatever is left of them, and every vendor whose key is here is asked for machines with this stack's mark. What cannot
+    be ended is told, and does not stop the rest.
+    """
+    from gpurig import accounts, engine, gate
 
     stack = stack_of(c)
+    accounts.provide(stack, report=console.say)
+    if all:
+        from gpurig.ops import salvage
+
+        salvage.end_everything(c, stack, host, discard=discard, yes=yes)
+        return
     names = [host] if host else sorted(engine.known(stack))
     if not names:
         console.show(c, {"ended": []}, f"Stack {stack.name} has no hosts.")
@@ -105,21 +143,54 @@ def engine_in_use() -> ModuleType:
 
 
 def configuration(stack: Stack) -> StackConfig:
-    """The stack's configuration. Pulumi reads its own encrypted secrets; for the embedded engine they must be readable."""
-    from gpurig import config, pulumi_cli
+    """The stack's configuration, its keys put where providers look for them.
 
-    return config.load(stack, pulumi_decrypts=pulumi_cli.find() is not None)
+    Pulumi reads its own encrypted secrets; for the embedded engine they must be readable.
+    """
+    from gpurig import accounts, config, pulumi_cli
+
+    wanted = config.load(stack, pulumi_decrypts=pulumi_cli.find() is not None)
+    accounts.provide(stack, report=console.say)
+    return wanted
 
 
-def _as_data(steps: Sequence[Step]) -> list[dict[str, object]]:
-    return [{"host": s.host, "action": s.action, "provider": s.provider, "keys": list(s.keys)} for s in steps]
+def _is_done(stack: Stack, wanted: StackConfig, step: Step, failure: RigError) -> bool:
+    """Whether a step was done although others failed: nothing is noted as open, the record fits, no failure names it."""
+    from gpurig import records
+
+    if step.host in records.intents(stack) or re.search(rf"(^|hosts\.|\b){re.escape(step.host)}[:.]", str(failure)):
+        return False
+    record = records.get(stack, step.host)
+    if record is None or step.action == "end":
+        return record is None and step.action == "end"
+    return record.spec == wanted.hosts[step.host].normalised()
 
 
-def _listing(steps: Sequence[Step], words: dict[str, str] | None = None) -> str:
+def _as_data(plan: Plan) -> list[dict[str, object]]:
+    from gpurig.ops import spending
+
+    return [
+        {
+            "host": s.host,
+            "action": s.action,
+            "provider": s.provider,
+            "keys": list(s.keys),
+            **spending.as_data(plan, s.host),
+        }
+        for s in plan.steps
+    ]
+
+
+def _listing(plan: Plan, words: dict[str, str] | None = None) -> str:
     """One line per host, in the engine's words for what is to be done or in others for what was."""
-    if not steps:
+    from gpurig.ops import spending
+
+    if not plan.steps:
         return "No hosts are configured."
     named = words or {}
     return console.table(
-        [(SIGNS[step.action], step.host, named.get(step.action, step.action), ", ".join(step.keys)) for step in steps]
+        [
+            (SIGNS[s.action], s.host, named.get(s.action, s.action), ", ".join(s.keys), spending.words(plan, s.host))
+            for s in plan.steps
+        ]
     )

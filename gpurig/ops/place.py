@@ -21,6 +21,16 @@ def stack_of(c: Context) -> Stack:
     return open_stack(c.config.gpurig.stack or None)
 
 
+def stack_if_any(c: Context) -> Stack | None:
+    """The same; None outside a project or where none is chosen, for commands that can do without one."""
+    if c.config.gpurig.stack:
+        return stack_of(c)
+    try:
+        return open_stack()
+    except ConfigError:
+        return None
+
+
 def place_of(c: Context, host: str) -> Place:
     """A recorded host, by name; without one, the only host that there is. Raises RigError that lists the hosts."""
     from gpurig.remote import Place

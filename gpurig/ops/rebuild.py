@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpurig.errors import ConfigError, RigError, VerificationError
+from gpurig.errors import RigError, VerificationError
 from gpurig.ops import console
 from gpurig.ops.command import command
 from gpurig.ops.place import stack_of
@@ -26,25 +26,27 @@ if TYPE_CHECKING:
 @command("host", help={"host": "The host.", "discard": "Let unfetched results be lost.", "yes": "Ask no question."})
 def rebuild(c: Context, host: str, discard: bool = False, yes: bool = False) -> None:
     """End a host and bring it back to verified ready, with its environments and project; says how long it took."""
-    from gpurig import gate, records, transfer, verification
+    from gpurig import engine, gate, records, transfer, verification
+    from gpurig.ops import spending
     from gpurig.ops.hosts import configuration, engine_in_use
     from gpurig.remote import Place
 
     stack = stack_of(c)
-    engine = engine_in_use()
+    chosen = engine_in_use()
     wanted = configuration(stack)
-    if host not in wanted.hosts:
-        raise ConfigError(
-            f"{stack.file.name}: gpurig:hosts.{host}: not there. Hosts: {', '.join(wanted.hosts) or 'none'}."
-        )
-    console.confirm(f"End {host} and make it anew?", yes=yes)
-    parts: dict[str, float] = {}
+    spec = engine.configured(stack, wanted, host)
     recorded = records.get(stack, host)
+    plan = spending.planned(stack, wanted, [engine.Step(host, "replace", ", ".join(spec.sources()))])
+    spending.warn(plan)
+    spending.refuse(plan, stack, wanted)
+    price = spending.words(plan, host)
+    console.confirm(f"End {host} and make it anew{f' ({price})' if price else ''}?", yes=yes)
+    parts: dict[str, float] = {}
     if recorded and not discard:
         with _timed("results", parts):
             _save_results(Place(stack, recorded))
     with _timed("host", parts), gate.discarding([host] if discard else []), console.working(f"Making {host}") as report:
-        engine.replace(stack, wanted, host, report=report)
+        chosen.replace(stack, wanted, host, report=report)
     place = Place(stack, records.require(stack, host))
     with _timed("site.yml", parts):
         site(stack, host)

@@ -17,21 +17,30 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
     from gpurig.host import Host
+    from gpurig.ledger import Rental
     from gpurig.stack import Stack
 
 
 @command(help={"check": "Also log in to every host, side by side."})
 def status(c: Context, check: bool = False) -> None:
-    """Hosts, environments, services and runs, from what is recorded here."""
+    """Hosts, environments, services and runs, from what is recorded here; of rented ones what they cost in an hour now."""
     stack = stack_of(c)
     interrupted = records.intents(stack)
     recorded = list(records.load(stack).values())
+    rentals = _rentals(stack)
     hosts = [_facts(stack, host, interrupted=host.name in interrupted) for host in recorded]
     hosts += [
         {"name": name, "state": "interrupted", "provider": ", ".join(at)}
         for name, at in interrupted.items()
         if name not in {host.name for host in recorded}
     ]
+    hosts += [
+        {"name": rental.host, "state": "no record", "provider": rental.provider}
+        for rental in {rental.host: rental for rental in rentals}.values()
+        if rental.host not in {host["name"] for host in hosts}
+    ]
+    for facts in hosts:
+        facts.update(_billing(facts, recorded, rentals))
     if check:
         for facts, problem in zip(hosts, _problems(stack, recorded), strict=False):
             facts.update({"state": "answers"} if problem is None else {"state": "no answer", "problem": problem})
@@ -42,6 +51,30 @@ def status(c: Context, check: bool = False) -> None:
         )
     data = {"project": stack.project, "stack": stack.name, "interrupted": sorted(interrupted), "hosts": hosts}
     console.show(c, data, _text(stack, hosts))
+
+
+def _rentals(stack: Stack) -> list[Rental]:
+    """What the ledger has open of this stack; nothing where there is none or it cannot be read, which is told already."""
+    if not (stack.home / "ledger.sqlite").exists():
+        return []
+    from gpurig.errors import RigError
+    from gpurig.ledger import Ledger
+
+    with suppress(RigError):
+        return [r for r in Ledger(stack.home).open_rentals() if (r.project, r.stack) == (stack.project, stack.name)]
+    return []
+
+
+def _billing(facts: dict[str, Any], recorded: Sequence[Host], rentals: Sequence[Rental]) -> dict[str, str]:
+    """USD per hour that a host costs now, as text, and that it is stopped. Of several machines, the newest tells."""
+    own = {host.name: host.id for host in recorded}.get(facts["name"])
+    of_host = [r for r in rentals if r.host == facts["name"] and own in (None, r.machine)]
+    if not of_host:
+        return {}
+    rental = of_host[-1]
+    stopped = rental.state == "stopped"
+    price = rental.price_stopped if stopped and rental.price_stopped is not None else rental.price
+    return {"hourly": f"{price:f}", **({"state": "stopped"} if stopped and facts["state"] == "up" else {})}
 
 
 def _facts(stack: Stack, host: Host, *, interrupted: bool) -> dict[str, Any]:
@@ -99,10 +132,12 @@ def _problems(stack: Stack, hosts: Sequence[Host]) -> list[str | None]:
 def _text(stack: Stack, hosts: Sequence[dict[str, Any]]) -> str:
     if not hosts:
         return f"Stack {stack.name} has no hosts; `rig up` stands them up."
-    rows = [("HOST", "STATE", "VERIFIED", "PROVIDER", "SSH", "ENVIRONMENTS", "SERVICES", "RUNS")]
+    rented = any("hourly" in host for host in hosts)
+    heads = ["HOST", "STATE", "VERIFIED", "PROVIDER", "SSH", "ENVIRONMENTS", "SERVICES", "RUNS"]
+    rows = [[*heads, "$/H"] if rented else heads]
     for host in hosts:
         rows += [
-            (
+            [
                 host["name"],
                 host["state"],
                 host.get("verified") or "-",
@@ -111,7 +146,8 @@ def _text(stack: Stack, hosts: Sequence[dict[str, Any]]) -> str:
                 ", ".join(host.get("environments", ())) or "-",
                 ", ".join(host.get("services", ())) or "-",
                 _runs_text(host),
-            )
+                *([f"{float(host['hourly']):.3f}" if "hourly" in host else "-"] if rented else []),
+            ]
         ]
     problems = [host["problem"] for host in hosts if "problem" in host]
     return "\n".join([console.table(rows), *problems])

@@ -289,7 +289,7 @@ def test_rebuild_ends_with_3_where_verification_fails(
     write_hosts(far.place.stack, far="provider: memory")
     rebuilt.verdict = "FAIL"
     assert rig("rebuild", "far", "--yes")[0] == 3
-    assert "gpurig:hosts.other: not there" in rig("rebuild", "other", "--yes")[2]
+    assert rig("rebuild", "other", "--yes")[2] == "No host 'other' in Pulumi.test.yaml. Hosts there: far.\n"
 
 
 def test_rebuild_goes_on_where_the_old_host_does_not_answer(

@@ -1,0 +1,190 @@
+"""`rig reap`: find and end what costs money and is in no stack."""
+
+from __future__ import annotations
+
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+from gpurig.errors import ConfigError, RigError
+from gpurig.ops import console
+from gpurig.ops.command import command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from invoke.context import Context
+
+    from gpurig.ledger import Rental
+    from gpurig.reap import Left
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found, and what could not be looked at: vendor, or `ledger` → why."""
+
+    left: list[Left]
+    problems: dict[str, str]
+
+
+@command(
+    rest="labels",
+    repeated=["provider"],
+    help={
+        "labels": "Only these, by their labels; what is unknown here is ended only when named.",
+        "provider": "Ask this vendor; may be repeated, or several by comma. Default: all whose key is here.",
+        "discard": "Let results be lost that were not brought back.",
+        "yes": "End them; without it nothing is changed.",
+    },
+)
+def reap(
+    c: Context, labels: str = "", provider: list[str] | None = None, discard: bool = False, yes: bool = False
+) -> None:
+    """List machines that cost money and are in no stack, and with --yes end them.
+
+    Every vendor whose key is here is asked for all that carries our mark, gpurig.PROJECT.STACK.HOST.GENERATION; nothing else
+    is ever touched. What no stack on this computer has is listed, with what it costs and since when, and so are calls
+    whose end nobody knows. What another `rig` works on is left alone.
+
+    A machine that this computer never made, as far as it knows, is `unknown here`: another computer may be working with it.
+    It is ended only when named: `rig reap gpurig.PROJECT.STACK.HOST.GENERATION --yes`.
+
+    Exits with 1 where a vendor could not be asked, or an end was not confirmed.
+    """
+    from gpurig.ops import wishes
+    from gpurig.stack import home
+
+    names = wishes.vendors(c, provider or ())
+    found = _looked(home(), names, only=bool(provider))
+    chosen = _chosen(found.left, shlex.split(labels))
+    failed: dict[str, str] = {}
+    if yes and chosen:
+        failed = _ended(home(), chosen, discard=discard)
+    data = {
+        "left": [
+            _as_data(one, "ended" if yes and one in chosen and one.label not in failed else "") for one in found.left
+        ],
+        "problems": found.problems,
+        "failed": failed,
+    }
+    console.show(c, data, _text(found.left))
+    _advise(found.left, chosen, yes=yes)
+    if found.problems or failed:
+        raise Exit("\n".join([*found.problems.values(), *failed.values()]), code=1)
+
+
+def _looked(home: Path, names: Sequence[str], *, only: bool) -> _Found:
+    """Everything that is left. only: leave out what the ledger has of other vendors than these."""
+    from gpurig import reap as left_over
+    from gpurig.ledger import Ledger
+
+    rentals: list[Rental] = []
+    problems = {}
+    try:
+        rentals = [rental for rental in Ledger(home).rentals() if not only or rental.provider in names]
+    except RigError as error:
+        problems["ledger"] = str(error)
+    with console.working(f"Asking {', '.join(names)}"):
+        listed = left_over.listing(names)
+    return _Found(left_over.left(home, listed, names, rentals), problems | dict(listed.problems))
+
+
+def _chosen(left: Sequence[Left], named: Sequence[str]) -> list[Left]:
+    """What is to be ended. Raises ConfigError for a name that nothing has, or that must be left alone."""
+    known = {one.label for one in left}
+    for name in named:
+        if name not in known:
+            raise ConfigError(
+                f"{name}: not among what no stack has. There {'are' if known else 'is'}: {', '.join(sorted(known)) or 'nothing'}."
+            )
+    kept = [one for one in left if one.label in named and one.kept]
+    if kept:
+        raise ConfigError("\n".join(f"{one.label}: left alone: {one.kept}" for one in kept))
+    return [one for one in left if not one.kept and (one.label in named if named else one.here)]
+
+
+def _ended(home: Path, chosen: Sequence[Left], *, discard: bool) -> dict[str, str]:
+    """End these, those of different hosts side by side. Returns label → what went wrong."""
+    from gpurig import gate
+    from gpurig import reap as left_over
+
+    by_owner: dict[Any, list[Left]] = {}
+    for one in chosen:
+        by_owner.setdefault(one.owner, []).append(one)
+
+    with ExitStack() as context:
+        context.enter_context(gate.discarding({one.owner.host for one in chosen} if discard else ()))
+        report = context.enter_context(console.working("Ending"))
+
+        def end(of_owner: list[Left]) -> dict[str, str]:
+            failed = {}
+            for one in of_owner:
+                try:
+                    left_over.end(home, one, report=report)
+                except RigError as error:
+                    failed[one.label] = str(error)
+            return failed
+
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return {label: why for failed in pool.map(end, by_owner.values()) for label, why in failed.items()}
+
+
+def _as_data(one: Left, done: str) -> dict[str, object]:
+    return {
+        "provider": one.provider,
+        "id": one.id,
+        "label": one.label,
+        "hourly": None if one.hourly is None else f"{one.hourly:f}",
+        "since": one.rental.since.isoformat(timespec="seconds")
+        if one.rental
+        else one.machine.since
+        if one.machine
+        else "",
+        "state": one.machine.state if one.machine else one.rental.state if one.rental else "",
+        "why": one.why,
+        "known_here": one.here,
+        "left_alone": one.kept,
+        "done": done,
+    }
+
+
+def _text(left: Sequence[Left]) -> str:
+    if not left:
+        return "Nothing is left over: every machine with our mark is in a stack."
+    rows = [("PROVIDER", "ID", "LABEL", "$/H", "SINCE", "WHY")]
+    rows += [
+        (one.provider, one.id or "-", one.label, "?" if one.hourly is None else f"{one.hourly:.3f}", _since(one) or "-", one.why)
+        for one in left
+    ]  # fmt: skip
+    return console.table(rows)
+
+
+def _since(one: Left) -> str:
+    """When it was made: as entered, else as its vendor says, who may count seconds."""
+    if one.rental:
+        return console.moment(one.rental.since)
+    told = one.machine.since if one.machine else ""
+    try:
+        return console.moment(datetime.fromtimestamp(float(told), UTC))
+    except (ValueError, OverflowError, OSError):
+        return told
+
+
+def _advise(left: Sequence[Left], chosen: Sequence[Left], *, yes: bool) -> None:
+    for one in left:
+        if one.kept:
+            console.say(f"{one.label}: left alone: {one.kept}")
+    if yes:
+        return
+    if chosen:
+        hourly = sum(one.hourly for one in chosen if one.hourly is not None)
+        console.say(f"`rig reap --yes` ends {len(chosen)} of {len(left)}: ${hourly:.2f} an hour.")
+    strangers = sorted({one.label for one in left if not one.here and one not in chosen})
+    if strangers:
+        console.say(f"What is unknown here is ended only when named: `rig reap {strangers[0]} --yes`.")
