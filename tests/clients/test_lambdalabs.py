@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from gpurig import config, keys, lifecycle, offers, orders
+from gpurig import keys
 from gpurig.errors import ConfigError, RigError
-from gpurig.host import Host
 from gpurig.ledger import Ledger
-from gpurig.offers import Offer, Wish
-from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, Owner, pace
+from gpurig.providers import BrokenError, DoubtError, NotReadyError
 from gpurig.providers.lambdalabs.provider import Provider
 from gpurig.stack import Stack
 from tests.clients.fake import READ_ONLY_KEY, Fault, serving
 from tests.clients.fake_lambdalabs import Lambdalabs
-from tests.clients.time import faster
+from tests.clients.wanted import bodies, end, ensure, only, order, search
 
 
 @pytest.fixture
@@ -34,44 +29,8 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambdalabs]:
     assert made.mistakes == []
 
 
-def search(**wish: Any) -> list[Offer]:
-    return asyncio.run(Provider().offers(Wish(**wish)))
-
-
-def order(stack: Stack, host: str = "a", generation: int = 1, **keys_: Any) -> Order:
-    entry = {"provider": "lambdalabs", "gpu": "A10", "max_price": 1, **keys_}
-    spec = config.parse({"hosts": {host: entry}}, "test").hosts[host]
-    best = offers.ranked(search(), Wish(gpu="A10"))[0]
-    return orders.order(stack, Owner(stack.project, stack.name, host), spec, generation, best)
-
-
-def ensure(stack: Stack, **more: Any) -> Host:
-    entry = {"provider": "lambdalabs", "gpu": "A10", "max_price": 1, **more}
-    spec = config.parse({"hosts": {"a": entry}}, "test").hosts["a"]
-    return lifecycle.ensure(stack, "a", spec, report=print)
-
-
-def down(stack: Stack) -> None:
-    lifecycle.end(stack, "a", (), report=print)
-
-
-def only() -> Machine:
-    (machine,) = Provider().everything()
-    return machine
-
-
-def slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass only twenty times faster, so that a second is more than this machine's own pauses."""
-    faster(monkeypatch.setattr, 20)
-    monkeypatch.setattr(pace, "_PACES", {})
-
-
-def launched(vendor: Lambdalabs) -> list[dict[str, Any]]:
-    return [machine.facts["body"] for machine in vendor.machines.values()]
-
-
 def test_each_type_is_offered_in_each_region_that_has_it(vendor: Lambdalabs) -> None:
-    found = search()
+    found = search(vendor)
     small = [offer for offer in found if offer.gpu == "A10"]
     assert [(offer.region, offer.country) for offer in small] == [
         ("us-east-1", "US"), ("us-west-1", "US"), ("europe-central-1", "DE"), ("asia-northeast-1", "JP"),
@@ -85,91 +44,13 @@ def test_each_type_is_offered_in_each_region_that_has_it(vendor: Lambdalabs) -> 
 
 
 def test_an_arm_machine_is_offered_only_by_its_name(vendor: Lambdalabs) -> None:
-    assert [offer.gpu for offer in search(gpu="GH200") if offer.gpu == "GH200"] == ["GH200"]
-    assert not [offer for offer in search(gpu="H100") if offer.gpu == "GH200"]
-
-
-def test_no_pace_is_above_the_vendors_limit_however_many_call(
-    vendor: Lambdalabs, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = [order(stack, host) for host in "bcd"]
-    slower(monkeypatch)
-    vendor.strict_pace, vendor._last = True, {}
-    vendor.calls.clear()
-    with ThreadPoolExecutor(8) as pool:
-        made = [pool.submit(Provider().create, one) for one in wanted]
-        listings = [pool.submit(Provider().everything) for _ in range(20)]
-        assert len({one.result() for one in made}) == 3
-        assert all(one.exception() is None for one in listings)
-    every = [at for at, _, _ in vendor.calls]
-    launches = [at for at, kind, _ in vendor.calls if kind == "create"]
-    assert min(later - earlier for earlier, later in pairwise(every)) >= 1.0
-    assert min(later - earlier for earlier, later in pairwise(launches)) >= 12.0
-
-
-def test_listings_are_not_held_up_by_launches_that_wait(
-    vendor: Lambdalabs, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = [order(stack, host) for host in "bc"]
-    slower(monkeypatch)
-    with ThreadPoolExecutor(4) as pool:
-        made = [pool.submit(Provider().create, one) for one in wanted]
-        Provider().everything()
-        assert not all(one.done() for one in made)
-        Provider().everything()
-        assert not all(one.done() for one in made)
-
-
-def test_our_key_is_added_once_and_no_other_is_touched(vendor: Lambdalabs, stack: Stack) -> None:
-    others = list(vendor.keys)
-    Provider().create(order(stack, "a"))
-    Provider().create(order(stack, "b"))
-    added = [key for key in vendor.keys if key not in others]
-    assert vendor.keys[: len(others)] == others
-    assert [key["public_key"] for key in added] == [order(stack).public_key]
-    assert {name for body in launched(vendor) for name in body["ssh_key_names"]} == {added[0]["name"]}
-
-
-def test_a_key_that_somebody_registered_by_another_name_is_used(vendor: Lambdalabs, stack: Stack) -> None:
-    material = " ".join(order(stack).public_key.split()[:2])
-    vendor.keys.append({"id": "k9", "name": "my laptop", "public_key": f"{material} me@laptop"})
-    Provider().create(order(stack))
-    assert launched(vendor)[0]["ssh_key_names"] == ["my laptop"]
-    assert len(vendor.keys) == 2
-
-
-def test_who_comes_second_with_the_same_key_uses_the_first_ones(
-    vendor: Lambdalabs, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Provider().create(order(stack, "a"))
-    ours = vendor.keys.pop()
-    listings = [list(vendor.keys), [*vendor.keys, ours]]
-    vendor.keys.append(ours)
-    provider = Provider()
-    monkeypatch.setattr(provider._client, "keys", lambda: listings.pop(0))
-    assert provider.create(order(stack, "b"))
-    assert vendor.keys.count(ours) == 1
-
-
-@pytest.mark.parametrize("what", ["lose_reply", "half_reply", "status_after"])
-def test_a_key_whose_call_was_lost_is_found(vendor: Lambdalabs, stack: Stack, what: str) -> None:
-    wanted = order(stack)
-    vendor.faults = [Fault("keys", what, 502, nth=1)]
-    Provider().create(wanted)
-    assert len(vendor.keys) == 2
-
-
-def test_without_its_key_nothing_is_rented(vendor: Lambdalabs, stack: Stack) -> None:
-    vendor.faults = [Fault("keys", "status", 502) for _ in range(5)]
-    with pytest.raises(ConfigError, match="the login key could not be registered, and nothing was rented"):
-        ensure(stack)
-    assert vendor.machines == {}
-    assert Ledger(stack.home).open_rentals() == []
+    assert [offer.gpu for offer in search(vendor, gpu="GH200") if offer.gpu == "GH200"] == ["GH200"]
+    assert not [offer for offer in search(vendor, gpu="H100") if offer.gpu == "GH200"]
 
 
 def test_where_there_is_no_capacity_the_next_region_is_tried(vendor: Lambdalabs, stack: Stack) -> None:
     vendor.without_capacity = {"asia-northeast-1", "europe-central-1"}
-    ensure(stack)
+    ensure(stack, vendor)
     (machine,) = vendor.living()
     assert machine.facts["body"]["region_name"] == "us-east-1"
 
@@ -177,7 +58,7 @@ def test_where_there_is_no_capacity_the_next_region_is_tried(vendor: Lambdalabs,
 def test_a_full_quota_is_told_in_the_vendors_words(vendor: Lambdalabs, stack: Stack) -> None:
     vendor.quota = 0
     with pytest.raises(ConfigError, match=r"Quota exceeded\. Contact Support to increase your quota\.") as caught:
-        ensure(stack)
+        ensure(stack, vendor)
     assert str(caught.value).count("Quota exceeded") == 1
     assert vendor.machines == {}
 
@@ -185,7 +66,7 @@ def test_a_full_quota_is_told_in_the_vendors_words(vendor: Lambdalabs, stack: St
 def test_an_account_that_may_not_rent_is_not_asked_again(vendor: Lambdalabs, stack: Stack) -> None:
     vendor.balance = 0
     with pytest.raises(ConfigError, match="Your account is inactive"):
-        ensure(stack)
+        ensure(stack, vendor)
     assert len([kind for _, kind, _ in vendor.calls if kind == "create"]) == 1
 
 
@@ -198,12 +79,12 @@ def test_a_key_that_will_not_do_is_told_and_nothing_rented(
 ) -> None:
     monkeypatch.setenv("LAMBDA_API_KEY", key)
     with pytest.raises(RigError, match=words):
-        ensure(stack)
+        ensure(stack, vendor)
     assert vendor.machines == {}
 
 
 def test_an_error_from_upstream_leaves_doubt(vendor: Lambdalabs, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = order(stack)
+    wanted = order(stack, vendor)
     reply = vendor.error(400, "provider/internal-unavailable", "Provider unavailable")
     monkeypatch.setattr(vendor, "_unavailable", lambda _: reply)
     monkeypatch.setattr(vendor, "overlays", {**vendor.overlays, "reply 400 of create": "prose only"})
@@ -212,9 +93,9 @@ def test_an_error_from_upstream_leaves_doubt(vendor: Lambdalabs, stack: Stack, m
 
 
 def test_an_image_is_taken_by_family_or_id_where_the_region_has_it(vendor: Lambdalabs, stack: Stack) -> None:
-    ensure(stack, image="ubuntu-lts")
-    ensure(stack, image="lambda-stack-24-04-in-us-east-1")
-    assert [(body["region_name"], body["image"]) for body in launched(vendor)] == [
+    ensure(stack, vendor, image="ubuntu-lts")
+    ensure(stack, vendor, image="lambda-stack-24-04-in-us-east-1")
+    assert [(body["region_name"], body["image"]) for body in bodies(vendor)] == [
         ("us-west-1", {"family": "ubuntu-lts"}), ("us-east-1", {"id": "lambda-stack-24-04-in-us-east-1"}),
     ]  # fmt: skip
     assert len(vendor.living()) == 1
@@ -222,17 +103,17 @@ def test_an_image_is_taken_by_family_or_id_where_the_region_has_it(vendor: Lambd
 
 def test_an_image_that_is_nowhere_is_told_with_those_there_are(vendor: Lambdalabs, stack: Stack) -> None:
     with pytest.raises(ConfigError, match="no image 'windows'; write one of: lambda-stack-24-04, ubuntu-lts"):
-        ensure(stack, image="windows")
+        ensure(stack, vendor, image="windows")
     assert vendor.machines == {}
 
 
 @pytest.mark.parametrize("project", ["unit", "my.own_Project-2", "P" * 100])
 def test_the_mark_is_read_as_it_was_written(vendor: Lambdalabs, stack: Stack, project: str) -> None:
     there = replace(stack, project=project, name="Dev_1")
-    wanted = order(there, "gpu-1", 12)
+    wanted = order(there, vendor, "gpu-1", 12)
     vendor.lists_twice = True
     Provider().create(wanted)
-    machine = only()
+    machine = only(vendor)
     assert (machine.owner, machine.generation) == (wanted.owner, 12)
     assert machine.owner.mark(machine.generation, machine.fingerprint) == wanted.mark == vendor.living()[0].mark
     assert machine.since
@@ -243,28 +124,28 @@ def test_the_mark_is_read_as_it_was_written(vendor: Lambdalabs, stack: Stack, pr
 
 
 def test_what_is_not_marked_exactly_is_not_ours(vendor: Lambdalabs, stack: Stack) -> None:
-    Provider().create(order(stack))
+    Provider().create(order(stack, vendor))
     tags = vendor.living()[0].facts["tags"]
     for name, kept in (("mine", []), ("gpurig.unit.test.a.1", tags[1:]), ("gpurig", [*tags[:3], *tags[4:]])):
-        vendor.rent("", body=launched(vendor)[0], name=name, tags=kept)
+        vendor.rent("", body=bodies(vendor)[0], name=name, tags=kept)
     assert [machine.id for machine in Provider().everything()] == ["1001"]
 
 
 def test_a_machine_is_ready_when_it_is_active_and_has_an_address(vendor: Lambdalabs, stack: Stack) -> None:
     vendor.boots, vendor.without_ip = 300, 60
-    wanted = order(stack)
+    wanted = order(stack, vendor)
     Provider().create(wanted)
     (machine,) = vendor.living()
     with pytest.raises(NotReadyError, match="booting"):
-        Provider().prepare(only(), wanted)
+        Provider().prepare(only(vendor), wanted)
     machine.made -= 300
     with pytest.raises(NotReadyError, match="address is not known"):
-        Provider().prepare(only(), wanted)
+        Provider().prepare(only(vendor), wanted)
     machine.made -= 60
-    endpoint = Provider().prepare(only(), wanted)
+    endpoint = Provider().prepare(only(vendor), wanted)
     assert (endpoint.address, endpoint.port, endpoint.user) == ("127.0.0.1", 22, "ubuntu")
     assert endpoint.host_key == keys.public_half(wanted.host_key)
-    assert endpoint.host_key in launched(vendor)[0]["user_data"]
+    assert endpoint.host_key in bodies(vendor)[0]["user_data"]
 
 
 def test_an_unhealthy_machine_is_ended_and_another_region_tried(
@@ -278,27 +159,27 @@ def test_an_unhealthy_machine_is_ended_and_another_region_tried(
         return made
 
     monkeypatch.setattr(vendor, "rent", bad_in_asia)
-    host = ensure(stack)
+    host = ensure(stack, vendor)
     assert [machine.id for machine in vendor.living()] == [host.id]
-    assert [body["region_name"] for body in launched(vendor)] == ["asia-northeast-1", "europe-central-1"]
+    assert [body["region_name"] for body in bodies(vendor)] == ["asia-northeast-1", "europe-central-1"]
     reasons = [rental.reason for rental in Ledger(stack.home).rentals()]
     assert "Lambda says that it is unhealthy" in reasons[0]
 
 
 @pytest.mark.parametrize("state", ["unhealthy", "preempted"])
 def test_a_machine_that_will_not_run_again_is_told(vendor: Lambdalabs, stack: Stack, state: str) -> None:
-    wanted = order(stack)
+    wanted = order(stack, vendor)
     Provider().create(wanted)
     vendor.living()[0].state = state
-    assert (only().running, only().state) == (False, state)
+    assert (only(vendor).running, only(vendor).state) == (False, state)
     with pytest.raises(BrokenError):
-        Provider().prepare(only(), wanted)
+        Provider().prepare(only(vendor), wanted)
 
 
 def test_a_machine_lives_until_its_end_is_no_longer_listed(vendor: Lambdalabs, stack: Stack) -> None:
-    host = ensure(stack)
+    host = ensure(stack, vendor)
     vendor.lag = 90
-    down(stack)
+    end(stack)
     (machine,) = vendor.machines.values()
     assert machine.id == host.id
     ended = next(at for at, kind, _ in vendor.calls if kind == "end")
@@ -307,23 +188,23 @@ def test_a_machine_lives_until_its_end_is_no_longer_listed(vendor: Lambdalabs, s
 
 
 def test_a_machine_that_is_listed_as_terminated_is_gone(vendor: Lambdalabs, stack: Stack) -> None:
-    Provider().create(order(stack))
-    machine = only()
+    Provider().create(order(stack, vendor))
+    machine = only(vendor)
     vendor.lag = 1e6
     Provider().end(stack, machine)
-    assert only().state == "terminating"
+    assert only(vendor).state == "terminating"
     vendor.machines[machine.id].state = "terminated"
     assert Provider().everything() == []
 
 
 def test_ending_twice_is_done(vendor: Lambdalabs, stack: Stack) -> None:
     vendor.lag = 60
-    Provider().create(order(stack))
+    Provider().create(order(stack, vendor))
     vendor.machines["1001"].listed_from = 0
-    machine = only()
+    machine = only(vendor)
     Provider().end(stack, machine)
     Provider().end(stack, machine)
-    Provider().end(stack, only())
+    Provider().end(stack, only(vendor))
     vendor.machines["1001"].unlisted_from = 0
     Provider().end(stack, machine)
     assert len([kind for _, kind, _ in vendor.calls if kind == "end"]) == 3
@@ -332,22 +213,22 @@ def test_ending_twice_is_done(vendor: Lambdalabs, stack: Stack) -> None:
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_machine_that_cannot_be_ended_yet_is_ended_later(vendor: Lambdalabs, stack: Stack, quiet: bool) -> None:
     vendor.launching, vendor.quiet = 200, quiet
-    Provider().create(order(stack))
+    Provider().create(order(stack, vendor))
     with pytest.raises(DoubtError, match="cannot be ended yet: The VM has not launched yet"):
-        Provider().end(stack, only())
-    ensure(stack)
-    down(stack)
+        Provider().end(stack, only(vendor))
+    ensure(stack, vendor)
+    end(stack)
     assert vendor.living() == []
 
 
 def test_nothing_can_be_stopped(vendor: Lambdalabs, stack: Stack) -> None:
-    Provider().create(order(stack))
+    Provider().create(order(stack, vendor))
     with pytest.raises(ConfigError, match="lambdalabs cannot stop a machine and stop billing it"):
-        Provider().stop(only())
+        Provider().stop(only(vendor))
 
 
 def test_a_redirect_is_not_followed(vendor: Lambdalabs, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = order(stack)
+    wanted = order(stack, vendor)
     vendor.faults = [Fault("create", "status", 301)]
     with pytest.raises(DoubtError, match="301"):
         Provider().create(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.clients.fake import Vendor
+from tests.clients.fake_digitalocean import Digitalocean
 from tests.clients.fake_lambdalabs import Lambdalabs
 from tests.clients.fake_paperspace import Paperspace
 from tests.clients.fake_runpod import Runpod
@@ -12,5 +13,6 @@ VENDORS: list[type[Vendor]] = [
     Vastai,
     Runpod,
     Lambdalabs,
+    Digitalocean,
     Paperspace,
 ]
