@@ -34,6 +34,9 @@ class Row:
         return [o for o in self.trials if o.left or o.lost or o.wrong or o.double > LISTING_DELAY + SLACK]
 
 
+CLIENTS = {"gpurig": 0.7, "provider": 0.3, "naive": 0.1}
+"""Who is killed → part of the kills: `rig` on the embedded engine; the provider's process of Pulumi's engine; a naive client."""
+
 SLACK = 10.0
 """Seconds of the vendor's time that two cores under load may add to a figure: 0.05 real ones."""
 
@@ -72,7 +75,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
         left = sum(outcome.left for outcome in row.trials)
         rate = f"{left / row.kills:.4f}" if row.kills else "-"
         longest = f"{max((outcome.double for outcome in row.trials), default=0.0):.0f}"
-        lost = str(sum(len(outcome.lost) for outcome in row.trials)) if row.client == "gpurig" else "-"
+        lost = str(sum(len(outcome.lost) for outcome in row.trials)) if row.client != "naive" else "-"
         yield form.format(row.vendor, row.client, len(row.trials), row.kills, left, rate, longest, lost)
 
 
@@ -85,23 +88,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="the most per provider and client")
     parser.add_argument("--at-once", type=int, default=4 * (os.cpu_count() or 1))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--client", choices=CLIENTS, default="gpurig", help="with --tell: which one")
     parser.add_argument("--tell", action="store_true", help="run the one trial of this seed, and tell what happens")
     given = parser.parse_args(arguments)
     faster(setattr, SPEED)
     kinds = [vendor for vendor in VENDORS if vendor.name in (given.provider or names)]
     if given.tell:
         for kind in kinds:
-            print(trial(kind, Zygote(), given.seed, tell=True))
+            print(trial(kind, Zygote(), given.seed, given.client, tell=True))
         return
     rows = []
     for kind in kinds:
-        limits = {"seconds": given.minutes * 60, "at_once": given.at_once, "seed": given.seed}
-        rows.append(measure(kind, "gpurig", kills=given.kills, **limits))
-        rows.append(measure(kind, "naive", kills=given.kills // 10, **limits))
-        print(f"{kind.name}: {rows[-2].kills} kills", flush=True)
+        for client, part in CLIENTS.items():
+            limits = {"seconds": given.minutes * 60 * part, "at_once": given.at_once, "seed": given.seed}
+            rows.append(measure(kind, client, kills=int(given.kills * part), **limits))
+        print(f"{kind.name}: {rows[-3].kills + rows[-2].kills} kills", flush=True)
     print(*lines(rows), sep="\n")
-    bad = [(row.vendor, outcome) for row in rows if row.client == "gpurig" for outcome in row.bad]
-    for vendor, outcome in bad:
-        print(f"{vendor}: {outcome}; again: python -m bench.leaks --provider {vendor} --seed {outcome.seed} --tell")
+    bad = [(row, outcome) for row in rows if row.client != "naive" for outcome in row.bad]
+    for row, outcome in bad:
+        again = f"--provider {row.vendor} --client {row.client} --seed {outcome.seed} --tell"
+        print(f"{row.vendor}: {outcome}; again: python -m bench.leaks {again}")
     print(f"A vendor's minute lasts {60 / SPEED:.2f} s here; listings lag up to 45 s behind.")
     sys.exit(1 if bad else 0)

@@ -5,17 +5,21 @@ run again, then destroyed. What the vendor really has is compared with what shou
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.leaks.engine import Engine
+from gpurig import clock
 from gpurig.ledger import CLOSED, Ledger
 from tests.clients.fake import Fault, Rented, Server, Vendor
 
@@ -63,8 +67,10 @@ class Zygote:
             [sys.executable, "-m", "bench.leaks.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, vendor: Vendor, job: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
-        """Run one job; faults whose argument is -1 get the child's process id."""
+    def run(
+        self, vendor: Vendor, job: dict[str, Any], faults: list[Fault], talk: Callable[[], str] | None = None
+    ) -> dict[str, Any]:
+        """Run one job; faults that kill get the child's process id. talk: what is said to a child that serves."""
         self._tell(json.dumps(job))
         process = self._hear()["pid"]
         for fault in faults:
@@ -73,7 +79,11 @@ class Zygote:
         with vendor.lock:
             vendor.faults = [*vendor.faults, *faults]
         self._tell("go")
-        ended = self._hear()
+        problem = talk() if talk else ""
+        if talk:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+        ended = {"problem": problem, **self._hear()}
         with vendor.lock:
             vendor.faults = [fault for fault in vendor.faults if fault.what not in KILLS]
         return ended
@@ -109,12 +119,19 @@ def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig",
             "patience": PATIENCE, "bad": chance.choice((0, 0, 0, 1, 2)),
         }  # fmt: skip
 
+        pulumi = Engine({"provider": vendor.name, "gpu": vendor.gpu, "max_price": 50, "tries": 4})
+
         def run(action: str, *, kill: bool) -> bool:
             faults = [_mishap(chance) for _ in range(chance.choice((0, 0, 1, 1, 2)))]
             at = _kill(chance) if kill else None
             extra = {"kill_at": at} if isinstance(at, int) else {}
             faults += [at] if isinstance(at, Fault) else []
-            ended = zygote.run(vendor, {**job, "action": action, **extra}, faults)
+            if client == "provider" and (action == "up" or pulumi.state):
+                told: dict[str, Any] = {**job, "action": action, **extra}
+                ended = zygote.run(vendor, told, faults, lambda: pulumi.does(action, home.with_suffix(".port")))
+            else:
+                ours = "gpurig" if client == "provider" else client
+                ended = zygote.run(vendor, {**job, "client": ours, "action": action, **extra}, faults)
             outcome.runs += 1
             outcome.kills += bool(ended["killed"])
             if tell:
@@ -131,14 +148,15 @@ def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig",
             action = chance.choice(("up", "down")) if vendor.living() else "up"
             if chance.random() < 0.1 and vendor.living():  # noqa: PLR2004
                 vendor.end(vendor.living()[0])  # the vendor takes it away
+                clock.sleep(vendor.lag)  # until then nobody can know
             run(action, kill=True)
         _until_done(outcome, "up", run)
-        if client == "gpurig" and len(vendor.living()) != 1 and not outcome.wrong:
+        if client != "naive" and len(vendor.living()) != 1 and not outcome.wrong:
             outcome.wrong.append(f"{len(vendor.living())} machines after `up`")
         _until_done(outcome, "down", run)
         outcome.left = len(vendor.living())
         outcome.double = _double(list(vendor.machines.values()))
-        if client == "gpurig":
+        if client != "naive":
             outcome.lost = _lost(home, list(vendor.machines.values()))
             outcome.wrong += vendor.mistakes
     return outcome

@@ -7,8 +7,10 @@ its nth step that touches the disk: a file opened for writing, renamed or remove
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
+import runpy
 import signal
 import sqlite3
 import sys
@@ -49,7 +51,7 @@ def main() -> None:
         result = Path(job["home"]).with_suffix(".result")
         said = json.loads(result.read_text()) if result.exists() else {}
         result.unlink(missing_ok=True)
-        _say({"killed": os.WIFSIGNALED(status), **said})
+        _say({"killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, **said})
 
 
 def _warm() -> None:
@@ -59,7 +61,17 @@ def _warm() -> None:
             providers.provider(name)
     config.model()
     api.trust()
-    for module in ("jinja2", "anyio._backends._asyncio", "httpcore", "h11", "gpurig.access", "asyncio"):
+    for module in (
+        "gpurig.program",
+        "grpc",
+        "pulumi.runtime.proto.provider_pb2_grpc",
+        "jinja2",
+        "anyio._backends._asyncio",
+        "httpcore",
+        "h11",
+        "gpurig.access",
+        "asyncio",
+    ):
         importlib.import_module(module)
 
 
@@ -88,15 +100,30 @@ def _act(job: dict[str, Any], stack: Stack, report: Callable[[str], None]) -> No
     wanted = config.parse({"hosts": {"a": entry}}, "leaks")
     if job["client"] == "naive":
         (naive.up if job["action"] == "up" else naive.down)(stack, wanted.hosts["a"])
+    elif job["client"] == "provider":
+        _serve(job)
     elif job["action"] == "up":
         engine.up(stack, wanted, report=report)
     else:
         engine.down(stack, None, report=report)
 
 
+def _serve(job: dict[str, Any]) -> None:
+    """Be the provider's process of Pulumi's engine: it tells its port in the file `port`, and lives until it is ended."""
+    port = os.open(Path(job["home"]).with_suffix(".port"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    os.dup2(port, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0), write_through=True)
+    runpy.run_module("pulumi.dynamic", run_name="__main__")
+
+
 def _prepare(job: dict[str, Any]) -> None:
     """Replace what is not tested here: time, keys, and the host itself, of which `bad` says how often it is not accepted."""
     faster(setattr, job["speed"])
+    project = Path(job["home"])
+    project.mkdir(exist_ok=True)
+    (project / "Pulumi.yaml").write_text("name: bench\nruntime: python\n")
+    os.chdir(project)
     os.environ |= {"GPURIG_HOME": job["home"], f"GPURIG_{job['provider'].upper()}_URL": job["url"]}
     os.environ |= dict.fromkeys(KEYS, GOOD_KEY)
     replaced: list[tuple[Any, str, Any]] = [
@@ -131,7 +158,7 @@ def _acceptance(home: Path, bad: int) -> Callable[..., None]:
 def _counted(job: dict[str, Any], act: Callable[[], None]) -> int:
     """Run it, counting its steps on the disk; at the job's `kill_at`th it kills itself. Returns their number."""
     count = 0
-    home, kill_at = job["home"], job.get("kill_at")
+    home, kill_at = f"{job['home']}/", job.get("kill_at")
 
     def step() -> None:
         nonlocal count
