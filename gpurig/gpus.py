@@ -34,7 +34,7 @@ def find(name: str, memory: float | None = None) -> Gpu | None:
         return exact
     if memory is None:
         return exact
-    family = [gpu for key, gpu in _by_plain_name().items() if _family(key) == _family(plain) and _fits(gpu, memory)]
+    family = [gpu for key, gpu in _by_name().items() if _family(key) == _family(name) and _fits(gpu, memory)]
     return family[0] if family else None
 
 
@@ -46,7 +46,7 @@ def names() -> tuple[str, ...]:
 def ambiguous(name: str) -> tuple[str, ...]:
     """Canonical names that a name without its size may mean: `A100` is `A100 40GB` or `A100 80GB`."""
     plain = _plain(name)
-    return tuple(gpu.name for gpu in _table() if _plain(gpu.name) != plain and _family(_plain(gpu.name)) == plain)
+    return tuple(gpu.name for gpu in _table() if _plain(gpu.name) != plain and _family(gpu.name) == plain)
 
 
 def _fits(gpu: Gpu, memory: float) -> bool:
@@ -57,9 +57,10 @@ def _plain(name: str) -> str:
     return re.sub(r"nvidia|geforce|tesla|[\s_-]", "", name.lower())
 
 
-def _family(plain: str) -> str:
+def _family(name: str) -> str:
     """A plain name without memory size and form factor."""
-    return re.sub(r"(\d+)gb?$", "", re.sub(r"(sxm\d?|pcie|hbm\d).*$", "", plain))
+    without_size = re.sub(r"[\s_-]\d+\s?gb?\b", "", name, flags=re.IGNORECASE)
+    return re.sub(r"(sxm\d?|pcie|hbm\d).*$", "", _plain(without_size))
 
 
 @functools.cache
@@ -69,8 +70,13 @@ def _table() -> tuple[Gpu, ...]:
 
 @functools.cache
 def _by_plain_name() -> dict[str, Gpu]:
+    return {_plain(name): gpu for name, gpu in _by_name().items()}
+
+
+@functools.cache
+def _by_name() -> dict[str, Gpu]:
     known = {gpu.name: gpu for gpu in _table()}
-    return {_plain(name): known[row] for row, data in _rows().items() for name in [row, *data.get("also", [])]}
+    return {name: known[row] for row, data in _rows().items() for name in [row, *data.get("also", [])]}
 
 
 @functools.cache
