@@ -108,7 +108,7 @@ def fits(stack: Stack, price: Decimal, budget: Budget, *, ending: Collection[str
         so_far = spent(ours, EVER, now)
         if so_far + price > budget.total:
             raise ConfigError(
-                f"{key}.total: ${budget.total} would be exceeded: ${so_far:.2f} are spent, and one more hour costs ${price:.2f}. "
+                f"{key}.total: ${budget.total:.2f} would be exceeded: ${so_far:.2f} are spent, and one more hour costs ${price:.2f}. "
                 "Nothing was rented; raise it to go on."
             )
     if budget.day is not None:
@@ -118,7 +118,7 @@ def fits(stack: Stack, price: Decimal, budget: Budget, *, ending: Collection[str
         projected = today + hourly * left
         if projected > budget.day:
             raise ConfigError(
-                f"{key}.day: ${budget.day} would be exceeded: ${today:.2f} are spent today, and ${hourly:.2f} an hour "
+                f"{key}.day: ${budget.day:.2f} would be exceeded: ${today:.2f} are spent today, and ${hourly:.2f} an hour "
                 f"until midnight (UTC) would make it ${projected:.2f}. Nothing was rented; raise it to go on, or end hosts."
             )
 
