@@ -19,3 +19,10 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait."""
     time.sleep(seconds)
+
+
+async def pause(seconds: float) -> None:
+    """Wait, and let others go on meanwhile."""
+    import asyncio
+
+    await asyncio.sleep(seconds)

@@ -96,9 +96,7 @@ class Api:
 
     async def ask(self, path: str, *, method: str = "GET", kind: str = "read", **parts: Any) -> Any:
         """`read`, made once, for a search among many vendors at once."""
-        import asyncio
-
-        await asyncio.sleep(pace.claim(self.vendor.name, kind, self._every))
+        await clock.pause(pace.claim(self.vendor.name, kind, self._every))
         request = self._request(method, path, parts)
         async with httpx.AsyncClient(timeout=SECONDS, verify=trust()) as client:
             try:

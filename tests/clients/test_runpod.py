@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import shlex
@@ -41,11 +40,10 @@ class Served(Runpod):
 
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    made, slow = Served(), asyncio.sleep
+    made = Served()
     with serving(made) as url:
         made.url = url
         monkeypatch.setenv("GPURIG_RUNPOD_URL", url)
-        monkeypatch.setattr(asyncio, "sleep", lambda seconds: slow(seconds / 1000))
         yield made
     assert made.mistakes == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,5 +17,6 @@ CENTURY = 3e9
 def faster(replace: Callable[[Any, str, Any], object], times: float) -> None:
     """Speed the clock up in this process. replace: sets an attribute, as monkeypatch.setattr does."""
     replace(clock, "sleep", lambda seconds: time.sleep(seconds / times))
+    replace(clock, "pause", lambda seconds: asyncio.sleep(seconds / times))
     replace(clock, "monotonic", lambda: time.monotonic() * times)
     replace(clock, "now", lambda: datetime.fromtimestamp(time.monotonic() * times % CENTURY, UTC))
