@@ -52,7 +52,11 @@ def settled(stack: Stack, owner: Owner, names: Sequence[str], report: Report, *,
     for rental in _noted(stack, owner, names, report):
         machines = _awaited(stack, owner, names, rental, machines, report)
         here = next((m for m in machines if _is(rental, m)), None)
-        if here and rental.state in ("intended", "rented"):
+        if here and rental.state == "ending" and not ending:
+            report(f"{owner.host}: going on to end {here.label} ({here.provider} {here.id}): {rental.reason}")
+            remove(stack, here, rental.reason, report)
+            machines = [machine for machine in machines if machine.id != here.id]
+        elif here and rental.state in ("intended", "rented"):
             enter(stack, rental.id, "listed", report, machine=here.id)
         elif here is None:
             _missing(stack, owner, rental, report, ending=ending)

@@ -142,6 +142,9 @@ def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig",
                     faults,
                 )
                 print(*(f"    {line}" for line in ended.get("log", [])), sep="\n")
+                log = home.with_suffix(".log")
+                print(log.read_text() if log.exists() else "", end="")
+                log.unlink(missing_ok=True)
             return not ended["killed"] and not ended["problem"]
 
         for _ in range(chance.choice((1, 2, 3, 4))):

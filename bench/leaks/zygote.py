@@ -112,7 +112,7 @@ def _serve(job: dict[str, Any]) -> None:
     """Be the provider's process of Pulumi's engine: it tells its port in the file `port`, and lives until it is ended."""
     port = os.open(Path(job["home"]).with_suffix(".port"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     os.dup2(port, 1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(os.open(Path(job["home"]).with_suffix(".log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), 2)
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0), write_through=True)
     runpy.run_module("pulumi.dynamic", run_name="__main__")
 
