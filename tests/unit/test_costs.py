@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpurig import budget, costs
+from gpurig import budget, costs, costs_page
 from gpurig.ledger import CLOSED, Kind, Rental
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -126,3 +126,33 @@ def test_programs_get_exact_text() -> None:
     assert data["total"]["spent"] == "0.6000"
     assert data["lines"][0]["name"] == "p/s/a"
     assert data["open"][0]["hourly"] == "0.6000"
+
+
+def test_the_plot_is_as_high_as_what_was_spent_and_shows_the_last_days_only() -> None:
+    long_ago = rental((NOON - timedelta(days=90), "intended"), (NOON - timedelta(days=89), "ended"), id="2", host="b")
+    one = rental((NOON - timedelta(days=2), "intended"), (NOON, "ended"))
+    plot = costs_page.plot(costs.of([long_ago, one], "host", NOON), [long_ago, one])
+    assert len(plot.bars) == 3
+    assert plot.names == ("p/s/a",)
+    first, second, third = plot.bars
+    assert second.height == pytest.approx(2 * first.height) == pytest.approx(2 * third.height)
+    assert second.words == "2026-11-21, p/s/a: $14.40"
+    assert all(bar.y >= 0 and bar.y + bar.height <= plot.height + 1e-9 for bar in plot.bars)
+    assert max(bar.x + bar.width for bar in plot.bars) <= plot.width
+
+
+def test_many_hosts_share_the_last_colour() -> None:
+    many = [rental((NOON - HOUR, "intended"), (NOON, "ended"), id=str(n), host=f"h{n:02}") for n in range(20)]
+    plot = costs_page.plot(costs.of(many, "host", NOON), many)
+    assert len(plot.names) == costs_page.COLOURS + 1
+    assert plot.names[-1] == "others"
+    assert sum(bar.height for bar in plot.bars) == pytest.approx(12 / 12.5 * plot.height, rel=0.05)
+
+
+def test_a_page_holds_no_code_of_anybodys_and_needs_no_other_file() -> None:
+    evil = rental((NOON - HOUR, "intended"), label="<script>alert(1)</script>", host="</title><script>")
+    page = costs_page.html(costs.of([evil], "host", NOON), [evil], title="<i>x</i>")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not any(outside in page for outside in ("http:", "https:", "src=", "@import", "url("))
+    assert costs_page.html(costs.of([], "day", NOON), [], title="empty")
