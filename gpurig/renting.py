@@ -184,6 +184,9 @@ def _accepted(
     """The host on this machine, once it runs, lets us in and is what was paid for. Raises BrokenError where it is not."""
     deadline = clock.monotonic() + (READY_SECONDS_LARGE if spec.count >= LARGE else READY_SECONDS)
     order = orders.order(stack, owner, spec, machine.generation)
+    rental = settle.rental_of(stack, machine)
+    if rental and rental.state == "stopped":
+        settle.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
     host = _prepared(stack, machine, order, deadline, report)
     reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
     rental = settle.rental_of(stack, machine)

@@ -44,10 +44,15 @@ def stop(c: Context, host: str, yes: bool = False) -> None:
         f" {', '.join(going)} {'is' if len(going) == 1 else 'are'} going on there and will be killed." if going else ""
     )
     console.confirm(f"{_costs_stopped(host, rental)}{asked} Stop {host}?", yes=yes)
-    with records.host_lock(stack, host), console.working(f"Stopping {host}"):
+    with records.host_lock(stack, host), console.working(f"Stopping {host}") as report:
         access.hang_up(stack, host)
-        if machine.running:
+        try:
             providers.renter(found.provider).stop(machine)
+        except providers.DoubtError as error:
+            report(f"{error} Looking whether it stops nevertheless")
+        except providers.RefusedError:
+            if machine.running:
+                raise
         _wait_until_stopped(stack, found)
         if rental:
             _enter(stack, rental, "stopped")
@@ -60,27 +65,25 @@ def start(c: Context, host: str, yes: bool = False) -> None:
 
     Its GPU may be gone: then the vendor keeps it waiting or refuses, and it stays stopped, its disk kept and billed.
     """
-    from gpurig import lifecycle, providers, records
+    from gpurig import lifecycle, providers
 
     stack, found, machine = _there(c, host)
     rental = _rental(stack, found)
+    if machine.running and not (rental and rental.state == "stopped"):
+        console.show(c, _as_data(found, rental, "up"), f"{host} runs already.")
+        return
     price = f"${rental.price:.3f} an hour (${rental.price * 24:.2f} a day)" if rental else "its full price"
     console.confirm(f"{host} will cost {price} again. Start it?", yes=yes)
     spec = providers.spec_class(found.spec["provider"]).model_validate(found.spec)
     with console.working(f"Starting {host}") as report:
         try:
-            with records.host_lock(stack, host):
-                if rental:
-                    _enter(stack, rental, "started")  # before the call: what may bill counts as if it did
-                if not machine.running:
-                    providers.renter(found.provider).start(machine)
             lifecycle.ensure(stack, host, spec, report=report)
         except RigError as error:
             now = lifecycle.observe(stack, found)
             if now and not now.running and rental:
                 _enter(stack, rental, "stopped")
-            about = f" It is {now.state or 'stopped'} now{f': {now.note}' if now.note else ''}." if now else ""
-            raise RigError(f"{host} was not started: {error}{about}") from error
+            state = f" It is {now.state or 'stopped'} now{f': {now.note}' if now.note else ''}." if now else ""
+            raise RigError(f"{host} was not started: {error}{state}") from error
     console.show(c, _as_data(found, rental, "up"), f"{host} is up.")
 
 

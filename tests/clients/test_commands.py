@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from gpurig.stack import Stack
 from tests.clients.fake import Fault, serving
 from tests.clients.fake_lambdalabs import Lambdalabs
 from tests.clients.fake_vastai import Vastai, offer
+from tests.unit.far import host
 
 Rig = Callable[..., tuple[int, str, str]]
 
@@ -371,9 +375,39 @@ def test_a_stopped_host_costs_its_disk_and_starts_again(rig: Rig, stack: Stack, 
     assert "say --yes" in rig("start", "trainer")[2]
     assert rig("start", "trainer", "--yes")[:2] == (0, "trainer is up.\n")
     assert machine.state == "running"
+    assert rig("start", "trainer")[:2] == (0, "trainer runs already.\n")
     assert rig("status")[1].splitlines()[1].split()[-1] == "0.360"
     (rental,) = Ledger(stack.home).open_rentals()
     assert [kind for _, kind in rental.times][-2:] == ["stopped", "started"]
+
+
+def test_up_says_that_a_stopped_host_costs_its_price_again(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    rig("stop", "trainer", "--yes")
+    code, _, err = rig("up")
+    assert code == 2
+    assert ">  trainer  start    it costs $0.360 an hour ($8.65 a day) again" in err
+    assert rig("up", "--yes")[1] == ">  trainer  started\n"
+    assert [rental.state for rental in Ledger(stack.home).open_rentals()] == ["started"]
+    assert json.loads(rig("status", "--json")[1])["hosts"][0]["hourly"] == "0.3604"
+
+
+def test_a_stop_whose_answer_was_lost_is_looked_for(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    vast.faults = [Fault("write", "lose_reply")]
+    code, _, err = rig("stop", "trainer", "--yes")
+    assert code == 0
+    assert "Looking whether it stops nevertheless" in err
+    assert [rental.state for rental in Ledger(stack.home).open_rentals()] == ["stopped"]
+
+
+def test_a_host_that_costs_nothing_is_not_stopped(rig: Rig, stack: Stack) -> None:
+    records.save(stack, replace(host(), provider="container"))
+    code, _, err = rig("stop", "far", "--yes")
+    assert code == 2
+    assert "not rented" in err
 
 
 def test_stopping_asks_where_a_run_is_going_on(rig: Rig, stack: Stack, vast: Vastai) -> None:
@@ -411,6 +445,21 @@ def test_what_cannot_be_stopped_says_why(rig: Rig, stack: Stack, monkeypatch: py
         assert code == 2
         assert "box: lambdalabs cannot stop" in err
         assert len(vendor.living()) == 1
+
+
+def test_status_of_rented_hosts_loads_nothing_heavy(rig: Rig, stack: Stack) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    intended(stack)
+    code = (
+        "import sys, gpurig.cli\n"
+        "try: gpurig.cli.main(['status'])\n"
+        "finally: print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "0.360" in done.stdout
+    assert "may still bill" in done.stderr
+    assert not {"pydantic", "jinja2", "rich", "fabric", "pulumi", "httpx"} & set(done.stderr.split())
 
 
 def test_status_shows_a_machine_that_lost_its_record(rig: Rig, stack: Stack) -> None:
