@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gpurig import config, engine, lifecycle, providers, records
-from gpurig.errors import RigError, about
+from gpurig import config, engine, gate, lifecycle, providers, records, settle
+from gpurig.errors import ResultsAtRiskError, RigError, about
 from gpurig.ledger import Ledger
 from gpurig.providers import Owner, Report
 from gpurig.reap import Listing
@@ -57,20 +57,40 @@ def secure(stack: Stack, found: Mapping[str, Sequence[str]]) -> None:
                 records.intend(stack, name, at)
 
 
-def end(stack: Stack, found: Mapping[str, Sequence[str]], *, report: Report) -> dict[str, str]:
-    """End every one of these hosts that can be; the others do not stop it. Returns host → why it was not ended."""
+def end(stack: Stack, found: Mapping[str, Sequence[str]], listed: Listing, *, report: Report) -> dict[str, str]:
+    """End every one of these hosts that can be; the others do not stop it. Returns host → why it was not ended for sure.
+
+    Where one of a host's vendors cannot be asked, what the others list of it is ended nevertheless.
+    """
 
     def ended(name: str) -> str:
         try:
             lifecycle.may_end(stack, name)
             lifecycle.end(stack, name, found[name], report=report)
+        except ResultsAtRiskError as error:
+            return str(error)
         except RigError as error:
-            return about(name, str(error))
+            return "\n".join([about(name, str(error)), *_rest(stack, name, listed, report)])
         return ""
 
     with ThreadPoolExecutor(max_workers=engine.AT_ONCE) as pool:
         outcomes = dict(zip(found, pool.map(ended, found), strict=True))
     return {name: why for name, why in outcomes.items() if why}
+
+
+def _rest(stack: Stack, name: str, listed: Listing, report: Report) -> list[str]:
+    """End the machines of a host that were listed, one by one. Returns what went wrong."""
+    problems = []
+    owner = Owner(stack.project, stack.name, name)
+    with records.host_lock(stack, name):
+        for machine in [machine for machine in listed.machines if machine.owner == owner]:
+            try:
+                gate.check(stack, name, running=machine.running)
+                report(f"{name}: ending {machine.label} ({machine.provider} {machine.id})")
+                settle.remove(stack, machine, "ended by its owner", report)
+            except RigError as error:
+                problems.append(about(name, str(error)))
+    return problems
 
 
 def _interrupted(stack: Stack) -> Iterable[tuple[str, list[str]]]:

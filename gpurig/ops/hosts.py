@@ -158,7 +158,9 @@ def _is_done(stack: Stack, wanted: StackConfig, step: Step, failure: RigError) -
     """Whether a step was done although others failed: nothing is noted as open, the record fits, no failure names it."""
     from gpurig import records
 
-    if step.host in records.intents(stack) or re.search(rf"(^|hosts\.|\b){re.escape(step.host)}[:.]", str(failure)):
+    if step.host in records.intents(stack) or re.search(
+        rf"(?m)^{step.host}:|gpurig:hosts\.{step.host}\b", str(failure)
+    ):
         return False
     record = records.get(stack, step.host)
     if record is None or step.action == "end":

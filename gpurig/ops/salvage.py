@@ -40,7 +40,7 @@ def end_everything(c: Context, stack: Stack, host: str, *, discard: bool, yes: b
                 remains.secure(stack, found)
             _by_pulumi(stack, report)
             with engine.exclusive(stack):
-                failed = remains.end(stack, found, report=report)
+                failed = remains.end(stack, found, listed, report=report)
     ended = [name for name in found if name not in failed]
     data = {"ended": ended, "failed": failed, "problems": dict(listed.problems)}
     console.show(c, data, _text(stack, ended, found))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import offers, pulumi_process, records, runs, settle
+from gpurig import offers, pulumi_cli, pulumi_process, records, runs, settle
 from gpurig.cli import main
+from gpurig.errors import RigError
 from gpurig.ledger import Ledger
 from gpurig.ops import console
 from gpurig.stack import Stack
@@ -21,6 +22,7 @@ from tests.clients.fake import Fault, serving
 from tests.clients.fake_lambdalabs import Lambdalabs
 from tests.clients.fake_vastai import Vastai, offer
 from tests.unit.far import host
+from tests.unit.test_runs import RUN
 
 Rig = Callable[..., tuple[int, str, str]]
 
@@ -413,12 +415,8 @@ def test_a_host_that_costs_nothing_is_not_stopped(rig: Rig, stack: Stack) -> Non
 def test_stopping_asks_where_a_run_is_going_on(rig: Rig, stack: Stack, vast: Vastai) -> None:
     write(stack, trainer="")
     rig("up", "--yes")
-    run = runs.Run(
-        id="20261122-1-train", host="trainer", label=records.require(stack, "trainer").label, stack="test",
-        project="/", directory=".", environment="system", command=("a.py",), created="2026-11-22T00:00:00+00:00",
-    )  # fmt: skip
-    runs.save(stack, run)
-    assert "20261122-1-train is going on there and will be killed. Stop trainer?" in rig("stop", "trainer")[2]
+    runs.save(stack, replace(RUN, host="trainer", label=records.require(stack, "trainer").label))
+    assert f"{RUN.id} is going on there and will be killed. Stop trainer?" in rig("stop", "trainer")[2]
 
 
 def test_a_start_without_a_gpu_leaves_the_host_stopped_and_its_price_too(rig: Rig, stack: Stack, vast: Vastai) -> None:
@@ -703,15 +701,11 @@ def test_a_broken_vendor_makes_reap_fail_but_hides_no_other(
 def test_reap_keeps_a_machine_with_results_unless_they_may_be_lost(rig: Rig, stack: Stack, vast: Vastai) -> None:
     write(stack, trainer="")
     rig("up", "--yes")
-    run = runs.Run(
-        id="20261122-1-train", host="trainer", label=records.require(stack, "trainer").label, stack="test", state="done",
-        project="/", directory=".", environment="system", command=("a.py",), created="2026-11-22T00:00:00+00:00",
-    )  # fmt: skip
-    runs.save(stack, run)
+    runs.save(stack, replace(RUN, state="done", host="trainer", label=records.require(stack, "trainer").label))
     records.remove(stack, "trainer")
     code, _, err = rig("reap", "--yes")
     assert code == 1
-    assert "20261122-1-train" in err
+    assert RUN.id in err
     assert len(vast.living()) == 1
     assert rig("reap", "--yes", "--discard")[0] == 0
     assert vast.living() == []
@@ -780,6 +774,46 @@ def test_down_all_ends_what_it_can_and_tells_the_rest(
     code, out, err = rig("down", "--all", "--yes")
     assert (code, out) == (1, "Ended: a\n")
     assert "RUNPOD_API_KEY" in err
+    assert vast.living() == []
+
+
+def test_a_vendor_that_cannot_be_asked_keeps_no_other_vendors_machine(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, a="")
+    rig("up", "--yes")
+    intended(stack, "a", provider="runpod", project="unit", stack="test", label="gpurig.unit.test.a.1")
+    code, out, err = rig("down", "--all", "--yes")
+    assert (code, out) == (1, "Ended: none\n")
+    assert "RUNPOD_API_KEY" in err
+    assert vast.living() == []
+    assert [r.provider for r in Ledger(stack.home).open_rentals()] == ["runpod"]
+
+
+def test_down_all_keeps_what_holds_results_unless_they_may_be_lost(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, a="", b="")
+    rig("up", "--yes")
+    runs.save(stack, replace(RUN, host="a", label=records.require(stack, "a").label))
+    code, out, err = rig("down", "--all", "--yes")
+    assert (code, out) == (1, "Ended: b\n")
+    assert RUN.id in err
+    assert len(vast.living()) == 1
+    assert rig("down", "--all", "--yes", "--discard")[0] == 0
+    assert vast.living() == []
+
+
+def test_down_all_goes_on_where_pulumi_cannot(
+    rig: Rig, stack: Stack, vast: Vastai, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(stack, a="")
+    rig("up", "--yes")
+
+    def broken(*_: object, **__: object) -> None:
+        raise RigError("the state is damaged")
+
+    monkeypatch.setattr(pulumi_cli, "find", lambda: Path("/usr/bin/pulumi"))
+    monkeypatch.setattr(pulumi_cli, "down", broken)
+    code, out, err = rig("down", "--all", "--yes")
+    assert (code, out) == (0, "Ended: a\n")
+    assert "it goes on without: the state is damaged" in err
     assert vast.living() == []
 
 
