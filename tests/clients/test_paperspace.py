@@ -15,9 +15,10 @@ from gpurig.errors import ConfigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
 from gpurig.offers import Offer, Wish
-from gpurig.providers import Machine, NotReadyError, Order, Owner, RefusedError
+from gpurig.providers import DoubtError, Machine, NotReadyError, Order, Owner, RefusedError
 from gpurig.providers.paperspace.provider import Provider
 from gpurig.stack import Stack
+from tests.clients import fake_paperspace
 from tests.clients.fake import GOOD_KEY, Fault, serving
 from tests.clients.fake_paperspace import Paperspace, template
 
@@ -116,6 +117,25 @@ def test_a_machine_is_switched_off_before_it_is_deleted_and_only_our_script_goes
     kinds = [(kind, path.rpartition("/")[2]) for _, kind, path in vendor.calls if kind in ("write", "end")]
     assert kinds[0] == ("write", "stop")
     assert [kind for kind, _ in kinds].index("end") > 0
+
+
+def test_a_machine_of_which_only_the_id_is_known_is_ended_with_its_script(vendor: Paperspace, stack: Stack) -> None:
+    host = ensure(stack)
+    by_id = Machine(host.id, Owner("unit", "test", "a"), host.generation, "", running=False)
+    Provider().end(stack, by_id)
+    assert vendor.living() == []
+    assert vendor.scripts == {}
+    Provider().end(stack, by_id)
+
+
+def test_a_machine_that_does_not_get_off_is_not_called_ended(
+    vendor: Paperspace, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(stack)
+    monkeypatch.setattr(fake_paperspace, "STOPS", 1e9)
+    with pytest.raises(DoubtError, match="is stopping; it must be off"):
+        Provider().end(stack, only())
+    assert vendor.living()
 
 
 def test_a_machine_that_cannot_be_stopped_yet_is_deleted_as_it_is(vendor: Paperspace, stack: Stack) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from gpurig import boot, keys
+from gpurig import boot, clock, keys
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
@@ -41,6 +41,11 @@ RUNNING = ("ready", "serviceready")
 """States of a machine that runs; in the second the vendor's own agent does not answer yet."""
 
 SCRIPT_TRIES = 3
+
+OFF_SECONDS = 180.0
+"""How long a machine may take until it is off."""
+
+LOOK_SECONDS = 3.0
 
 
 class Provider(Rents):
@@ -119,13 +124,20 @@ class Provider(Rents):
         return Endpoint(address=line["publicIp"], port=22, user=USER, host_key=keys.public_half(order.host_key))
 
     def end(self, stack: Stack, machine: Machine) -> None:
-        """One step towards its end: a machine that runs is stopped, and deleted by a later call."""
-        line = self._client.machine(machine.id)
-        if line is not None and not line.get("dtDeleted") and not self._deleted(machine.id, line["state"]):
-            return
-        mark = machine.owner.mark(machine.generation, machine.fingerprint)
+        """Stop it, wait until it is off, delete it, and remove its script. Raises DoubtError where it does not get off in time."""
+        deadline = clock.monotonic() + OFF_SECONDS
+        while True:
+            line = self._client.machine(machine.id)
+            if line is None or line.get("dtDeleted") or self._deleted(machine.id, line["state"]):
+                break
+            if clock.monotonic() > deadline:
+                raise DoubtError(
+                    f"paperspace: {machine.id} is {line['state']}; it must be off before it can be deleted."
+                )
+            clock.sleep(LOOK_SECONDS)
         for script in list(self._client.scripts()):
-            if script["name"] == mark:
+            ours = read_mark(script["name"])
+            if ours and ours[:2] == (machine.owner, machine.generation):
                 self._remove_script(script["id"])
 
     def stop(self, machine: Machine) -> None:
