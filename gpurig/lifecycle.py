@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gpurig import access, gate, orders, providers, reach, records, renting, settle
-from gpurig.errors import RigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
 from gpurig.providers import Machine, Owner, Provider, Report
@@ -51,9 +51,10 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
     with records.host_lock(stack, name):
         owner = Owner(stack.project, stack.name, name)
         recorded = records.get(stack, name)
-        here, there = spec.sources(), sources(stack, name)
-        for other in sorted(set(there) - set(here)):
+        there = sources(stack, name)
+        for other in sorted(set(there) - set(spec.sources())):
             _end(stack, owner, [other], report, "its provider changed")
+        here = _askable(stack, owner, spec, there, report)
         records.intend(stack, name, here)
         machines = settle.settled(stack, owner, here, report)
         kept = _adopt(stack, owner, spec, machines, recorded, report)
@@ -112,6 +113,25 @@ def sources(stack: Stack, name: str) -> tuple[str, ...]:
     with suppress(RigError):  # a damaged ledger must not keep a host from being ended
         noted += [rental.provider for rental in Ledger(stack.home).of_host(stack.project, stack.name, name)]
     return tuple(dict.fromkeys(noted))
+
+
+def _askable(stack: Stack, owner: Owner, spec: HostSpec, there: Sequence[str], report: Report) -> Sequence[str]:
+    """The providers of a spec that can be asked for their machines; of several, one that never had ours may be passed over."""
+    if len(spec.sources()) == 1:
+        return spec.sources()
+    found, problems = [], []
+    for name in spec.sources():
+        try:
+            settle.listed(owner, [name], stack)
+            found.append(name)
+        except RigError as error:
+            if name in there:
+                raise
+            report(f"{owner.host}: passed over: {error}")
+            problems.append(str(error))
+    if not found:
+        raise ConfigError("\n".join([f"{owner.host}: none of its providers can be asked:", *problems]))
+    return found
 
 
 def _adopt(

@@ -12,10 +12,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from gpurig import clock, providers, records
-from gpurig.errors import RigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Kind, Ledger, Rental
-from gpurig.providers import DoubtError, Machine, Owner, RefusedError, Report
+from gpurig.providers import Machine, Owner, Report
 from gpurig.stack import Stack
 
 END_SECONDS = 60.0
@@ -92,7 +92,16 @@ def find(
     deadline, looks = clock.monotonic() + delay, 0
     while True:
         looks += 1
-        for machine in listed(owner, [provider], stack):
+        try:
+            shown = listed(owner, [provider], stack)
+        except ConfigError:
+            raise
+        except RigError as error:  # a look that failed says nothing; the machine may be there
+            if clock.monotonic() > deadline + RENTED_END_SECONDS:
+                raise
+            report(f"{owner.host}: {error}")
+            shown, looks = [], looks - 1
+        for machine in shown:
             if machine.generation == generation:
                 enter(stack, rental, "listed", report, machine=machine.id)
                 return machine
@@ -116,7 +125,9 @@ def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
             if all(found.id != machine.id for found in provider.machines(stack, machine.owner)):
                 break
             problem = f"{machine.id} is still listed"
-        except (DoubtError, RefusedError) as error:
+        except ConfigError:  # a key that is wrong now
+            raise
+        except RigError as error:
             problem = str(error)
         if clock.monotonic() > deadline:
             raise RigError(f"{machine.owner.host}: {problem} after {patience:.0f} s; run this again.")

@@ -371,6 +371,11 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
 
+def _shape(path: str) -> str:
+    """A path with its arguments' names left out, and without the slash at its end."""
+    return re.sub(r"\{\w+\}", "{}", path.rstrip("/"))
+
+
 @functools.cache
 def document(spec: str) -> dict[str, Any] | None:
     """A vendor's OpenAPI file; None where it is not on this machine."""
@@ -392,9 +397,10 @@ def _validator(spec: str, where: tuple[str, ...]) -> Validator | None:
     if whole is None:
         return None
     path, *rest = where
-    keys = [path, path.rstrip("/")]
-    found: Any = next((whole["paths"][key] for key in keys if key in whole["paths"]), None)
-    pointer = ["paths", next((key for key in keys if key in whole["paths"]), "")]
+    shape = _shape(path)
+    named = next((one for one in whole["paths"] if _shape(one) == shape), "")
+    found: Any = whole["paths"].get(named)
+    pointer = ["paths", named]
     for part in [*rest, "content"]:
         while isinstance(found, dict) and "$ref" in found:
             pointer = [piece.replace("~1", "/") for piece in found["$ref"].removeprefix("#/").split("/")]

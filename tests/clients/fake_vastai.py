@@ -41,7 +41,10 @@ class Vastai(Vendor):
     def __init__(self) -> None:
         super().__init__()
         self.offers = [offer(1 + n, price=0.35 + n / 100) for n in range(12)]
-        self.refuse_with_contract = False
+        self.refuses_with_contract = 0
+        self.gone: set[int] = set()
+        self.cannot_start: set[int] = set()
+        self.outbid = False
 
     def error(self, status: int, code: str, message: str) -> Reply:
         return Reply(status, {"success": False, "error": code, "msg": message})
@@ -56,7 +59,7 @@ class Vastai(Vendor):
     def create(self, request: Request, number: str) -> Reply:
         body: dict[str, Any] = request.body
         found = next((o for o in self.offers if str(o["id"]) == number and o["rentable"]), None)
-        if found is None:
+        if found is None or found["id"] in self.gone:
             return self.error(404, "no_such_ask", f"Instance type by id {number} is not available")
         if self.balance <= 0:
             return self.error(402, "insufficient_credit", "Your account lacks credit")
@@ -65,7 +68,8 @@ class Vastai(Vendor):
         if str(body["image"]).startswith("nowhere/"):
             return self.error(400, "invalid_args", f"error 400: image {body['image']} not found")
         bid = body.get("price")
-        if bid is not None and bid < found["min_bid"]:
+        if self.refuses_with_contract or (bid is not None and bid < found["min_bid"]):
+            self.refuses_with_contract -= bool(self.refuses_with_contract)
             made = self.rent(body["label"], offer=found, body=body)
             made.state = "stopped"
             return Reply(
@@ -95,7 +99,8 @@ class Vastai(Vendor):
         machine = self._machine(number)
         if machine is None:
             return self.error(404, "no_such_instance", f"Instance {number} not found")
-        machine.state = request.body["state"]
+        if not (self.outbid and request.body["state"] == "running"):
+            machine.state = request.body["state"]
         return Reply(200, {"success": True, "msg": "Instance updated."})
 
     @route("DELETE", "/api/v0/instances/{number}/", "end")
@@ -117,15 +122,19 @@ class Vastai(Vendor):
 
     def _line(self, machine: Rented) -> dict[str, Any]:
         found, body = machine.facts["offer"], machine.facts["body"]
-        runs = self.runs(machine)
-        status = machine.state if machine.state != "running" else "running" if runs else "loading"
+        broken = found["machine_id"] in self.cannot_start
+        runs = self.runs(machine) and not broken
+        message = "Error response from daemon: OCI runtime create failed: no GPU" if broken else machine.note
+        status = (
+            "created" if broken else machine.state if machine.state != "running" else "running" if runs else "loading"
+        )
         stopped = machine.state == "stopped"
         address, port = self.endpoint(machine)
         return {
             "id": int(machine.id), "label": machine.mark, "actual_status": status,
             "cur_state": "stopped" if stopped else "running", "next_state": "stopped" if stopped else "running",
             "intended_status": "stopped" if stopped else "running", "is_bid": "price" in body,
-            "status_msg": machine.note or ("success, running" if runs else "Pulling from vastai/base-image"),
+            "status_msg": message or ("success, running" if runs else "Pulling from vastai/base-image"),
             "machine_id": found["machine_id"], "gpu_name": found["gpu_name"], "num_gpus": found["num_gpus"],
             "dph_total": found["dph_total"], "start_date": machine.made, "image_runtype": "ssh_direc ssh_proxy",
             "ssh_host": "ssh4.vast.ai", "ssh_port": 10600, "public_ipaddr": f"{address} " if runs else "",
