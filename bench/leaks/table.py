@@ -7,13 +7,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bench.leaks.trial import LISTING_DELAY, SPEED, Outcome, Zygote, trial
+from bench.leaks.programs import ByProvider, ByPulumi, Forked, Program
+from bench.leaks.trial import LISTING_DELAY, SPEED, Outcome, trial
 from tests.clients.fake import Vendor
 from tests.clients.time import faster
 from tests.clients.vendors import VENDORS
+from tests.projects import NO_PULUMI, PULUMI
 
 
 @dataclass
@@ -34,8 +36,17 @@ class Row:
         return [o for o in self.trials if o.left or o.lost or o.wrong or o.double > LISTING_DELAY + SLACK]
 
 
-CLIENTS = {"gpurig": 0.7, "provider": 0.3, "naive": 0.1}
-"""Who is killed → part of the kills: `rig` on the embedded engine; the provider's process of Pulumi's engine; a naive client."""
+PROGRAMS: dict[str, Callable[[], Program]] = {
+    "gpurig": Forked,
+    "provider": ByProvider,
+    "pulumi": ByPulumi,
+    "naive": lambda: Forked("naive"),
+}
+"""Who is killed: `rig` on the embedded engine; the provider's process of Pulumi's engine; `rig` on that engine itself, where it is
+found; a client that rents and then records."""
+
+PARTS = {"gpurig": 0.7, "provider": 0.3, "pulumi": 0.03, "naive": 0.1}
+"""Part of the kills, and of the time. One run of Pulumi's engine takes some ten seconds."""
 
 SLACK = 10.0
 """Seconds of the vendor's time that two cores under load may add to a figure: 0.05 real ones."""
@@ -49,14 +60,14 @@ def measure(kind: type[Vendor], client: str, *, kills: int, seconds: float, at_o
     deadline = time.monotonic() + seconds  # real ones
 
     def work() -> None:
-        zygote = Zygote()
+        program = PROGRAMS[client]()
         while row.kills < kills and time.monotonic() < deadline:
             with lock:
                 mine = next(seeds)
-            outcome = trial(kind, zygote, mine, client)
+            outcome = trial(kind, program, mine)
             with lock:
                 row.trials.append(outcome)
-        zygote.close()
+        program.close()
 
     threads = [threading.Thread(target=work) for _ in range(at_once)]
     for thread in threads:
@@ -88,22 +99,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="the most per provider and client")
     parser.add_argument("--at-once", type=int, default=4 * (os.cpu_count() or 1))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--client", choices=CLIENTS, default="gpurig", help="with --tell: which one")
+    parser.add_argument("--client", action="append", choices=PROGRAMS, help="who is killed; all, where not given")
     parser.add_argument("--tell", action="store_true", help="run the one trial of this seed, and tell what happens")
     given = parser.parse_args(arguments)
     faster(setattr, SPEED)
     kinds = [vendor for vendor in VENDORS if vendor.name in (given.provider or names)]
     if given.tell:
         for kind in kinds:
-            print(trial(kind, Zygote(), given.seed, given.client, tell=True))
+            print(trial(kind, PROGRAMS[(given.client or ["gpurig"])[0]](), given.seed, tell=True))
         return
     rows = []
     for kind in kinds:
-        for client, part in CLIENTS.items():
+        for client, part in PARTS.items():
+            if client not in (given.client or PARTS) or (client == "pulumi" and PULUMI is None):
+                continue
             limits = {"seconds": given.minutes * 60 * part, "at_once": given.at_once, "seed": given.seed}
             rows.append(measure(kind, client, kills=int(given.kills * part), **limits))
-        print(f"{kind.name}: {rows[-3].kills + rows[-2].kills} kills", flush=True)
+        print(f"{kind.name}: {sum(row.kills for row in rows if row.vendor == kind.name)} kills", flush=True)
     print(*lines(rows), sep="\n")
+    if PULUMI is None:
+        print(f"{NO_PULUMI}, so that engine's own runs are left out.")
     bad = [(row, outcome) for row in rows if row.client != "naive" for outcome in row.bad]
     for row, outcome in bad:
         again = f"--provider {row.vendor} --client {row.client} --seed {outcome.seed} --tell"

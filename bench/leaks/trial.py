@@ -4,21 +4,16 @@ run again, then destroyed. What the vendor really has is compared with what shou
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.leaks.engine import Engine
+from bench.leaks.programs import KILLS, Program
 from gpurig import clock
 from gpurig.ledger import CLOSED, Ledger
 from tests.clients.fake import Fault, Rented, Server, Vendor
@@ -38,10 +33,6 @@ MISHAPS = (
     ("lose_request", 0), ("lose_reply", 0), ("half_reply", 0), ("status", 429), ("status", 500), ("status", 502),
     ("status_after", 500), ("status_after", 502), ("text", 429), ("html", 502), ("delay", 20), ("delay", 90),
 )  # fmt: skip
-KILLS = ("kill_before", "kill_during", "kill_after")
-STEPS = 75
-"""Steps on the disk that standing a host up takes when nothing goes wrong; taking it down takes some 50."""
-
 RUNS = 6
 """How often an unkilled run is tried until it succeeds; faults may still be waiting."""
 
@@ -59,54 +50,7 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-class Zygote:
-    """See bench.leaks.zygote."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.leaks.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(
-        self, vendor: Vendor, job: dict[str, Any], faults: list[Fault], talk: Callable[[], str] | None = None
-    ) -> dict[str, Any]:
-        """Run one job; faults that kill get the child's process id. talk: what is said to a child that serves."""
-        self._tell(json.dumps(job))
-        process = self._hear()["pid"]
-        for fault in faults:
-            if fault.what in KILLS:
-                fault.argument = process
-        with vendor.lock:
-            vendor.faults = [*vendor.faults, *faults]
-        self._tell("go")
-        problem = talk() if talk else ""
-        if talk:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
-        ended = {"problem": problem, **self._hear()}
-        with vendor.lock:
-            vendor.faults = [fault for fault in vendor.faults if fault.what not in KILLS]
-        return ended
-
-    def close(self) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout
-        heard: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return heard
-
-
-def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig", *, tell: bool = False) -> Outcome:
+def trial(kind: type[Vendor], program: Program, seed: int, *, tell: bool = False) -> Outcome:
     """Run one trial. The seed decides the faults and where it is killed."""
     chance = random.Random(seed)  # noqa: S311 (not a secret)
     outcome = Outcome(seed)
@@ -115,37 +59,22 @@ def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig",
         vendor.boots = chance.choice((0.0, 8.0))
         vendor.lists_twice = chance.random() < 0.1  # noqa: PLR2004
         job = {
-            "home": str(home), "url": url, "provider": vendor.name, "gpu": vendor.gpu, "client": client, "speed": SPEED,
+            "home": str(home), "url": url, "provider": vendor.name, "gpu": vendor.gpu, "speed": SPEED,
             "patience": PATIENCE, "bad": chance.choice((0, 0, 0, 1, 2)),
         }  # fmt: skip
-
-        pulumi = Engine({"provider": vendor.name, "gpu": vendor.gpu, "max_price": 50, "tries": 4})
+        program.prepare(job)
 
         def run(action: str, *, kill: bool) -> bool:
             faults = [_mishap(chance) for _ in range(chance.choice((0, 0, 1, 1, 2)))]
-            at = _kill(chance) if kill else None
-            extra = {"kill_at": at} if isinstance(at, int) else {}
+            at = _kill(chance, program.steps) if kill else None
             faults += [at] if isinstance(at, Fault) else []
-            if client == "provider" and (action == "up" or pulumi.state):
-                told: dict[str, Any] = {**job, "action": action, **extra}
-                ended = zygote.run(vendor, told, faults, lambda: pulumi.does(action, home.with_suffix(".port")))
-            else:
-                ours = "gpurig" if client == "provider" else client
-                ended = zygote.run(vendor, {**job, "client": ours, "action": action, **extra}, faults)
+            ended = program.run(vendor, action, faults, kill_at=at if isinstance(at, int) else None)
             outcome.runs += 1
-            outcome.kills += bool(ended["killed"])
+            outcome.kills += ended.killed
             if tell:
-                print(
-                    action,
-                    "killed" if ended["killed"] else ended.get("problem") or f"done in {ended.get('steps')}",
-                    at,
-                    faults,
-                )
-                print(*(f"    {line}" for line in ended.get("log", [])), sep="\n")
-                log = home.with_suffix(".log")
-                print(log.read_text() if log.exists() else "", end="")
-                log.unlink(missing_ok=True)
-            return not ended["killed"] and not ended["problem"]
+                print(action, "KILLED" if ended.killed else ended.problem or "done", "at", at, "with", *faults)
+                print(ended.log)
+            return not ended.killed and not ended.problem
 
         for _ in range(chance.choice((1, 2, 3, 4))):
             action = chance.choice(("up", "down")) if vendor.living() else "up"
@@ -154,14 +83,13 @@ def trial(kind: type[Vendor], zygote: Zygote, seed: int, client: str = "gpurig",
                 clock.sleep(vendor.lag)  # until then nobody can know
             run(action, kill=True)
         _until_done(outcome, "up", run)
-        if client != "naive" and len(vendor.living()) != 1 and not outcome.wrong:
+        if len(vendor.living()) != 1 and not outcome.wrong:
             outcome.wrong.append(f"{len(vendor.living())} machines after `up`")
         _until_done(outcome, "down", run)
         outcome.left = len(vendor.living())
         outcome.double = _double(list(vendor.machines.values()))
-        if client != "naive":
-            outcome.lost = _lost(home, list(vendor.machines.values()))
-            outcome.wrong += vendor.mistakes
+        outcome.lost = _lost(home, list(vendor.machines.values()))
+        outcome.wrong += vendor.mistakes
     return outcome
 
 
@@ -177,10 +105,10 @@ def _mishap(chance: random.Random) -> Fault:
     return Fault(chance.choice(CALLS), what, argument, nth=chance.choice((0, 0, 0, 1, 2)))
 
 
-def _kill(chance: random.Random) -> Fault | int:
+def _kill(chance: random.Random, steps: int) -> Fault | int:
     """Where the program is killed: at a call, before, during or after it; or at a step on the disk."""
     if chance.random() < 0.5:  # noqa: PLR2004
-        return chance.randrange(0, STEPS)
+        return chance.randrange(0, steps)
     kind = chance.choice(("create", "create", "list", "end", "offers", "*"))
     return Fault(kind, chance.choice(KILLS), nth=chance.choice((0, 0, 0, 1, 2, 4)))
 

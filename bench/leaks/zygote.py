@@ -118,12 +118,17 @@ def _serve(job: dict[str, Any]) -> None:
 
 
 def _prepare(job: dict[str, Any]) -> None:
-    """Replace what is not tested here: time, keys, and the host itself, of which `bad` says how often it is not accepted."""
-    faster(setattr, job["speed"])
+    """A folder that is a project, and its home."""
     project = Path(job["home"])
     project.mkdir(exist_ok=True)
     (project / "Pulumi.yaml").write_text("name: bench\nruntime: python\n")
     os.chdir(project)
+    replace(job)
+
+
+def replace(job: dict[str, Any]) -> None:
+    """Replace what is not tested here: time, keys, and the host itself, of which `bad` says how often it is not accepted."""
+    faster(setattr, job["speed"])
     os.environ |= {"GPURIG_HOME": job["home"], f"GPURIG_{job['provider'].upper()}_URL": job["url"]}
     os.environ |= dict.fromkeys(KEYS, GOOD_KEY)
     replaced: list[tuple[Any, str, Any]] = [
@@ -157,6 +162,13 @@ def _acceptance(home: Path, bad: int) -> Callable[..., None]:
 
 def _counted(job: dict[str, Any], act: Callable[[], None]) -> int:
     """Run it, counting its steps on the disk; at the job's `kill_at`th it kills itself. Returns their number."""
+    count = watch(job, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    act()
+    return count()
+
+
+def watch(job: dict[str, Any], kill: Callable[[], object]) -> Callable[[], int]:
+    """Count this process's steps on the disk from now on; at the job's `kill_at`th, kill. Returns what tells their number."""
     count = 0
     home, kill_at = f"{job['home']}/", job.get("kill_at")
 
@@ -164,7 +176,7 @@ def _counted(job: dict[str, Any], act: Callable[[], None]) -> int:
         nonlocal count
         count += 1
         if kill_at is not None and count > kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -182,8 +194,7 @@ def _counted(job: dict[str, Any], act: Callable[[], None]) -> int:
     connect: Any = sqlite3.connect
     setattr(sqlite3, "connect", connected)  # noqa: B010 (mypy refuses the plain way)
     sys.addaudithook(hook)
-    act()
-    return count
+    return lambda: count
 
 
 if __name__ == "__main__":
