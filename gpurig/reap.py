@@ -96,7 +96,7 @@ def left(home: Path, listed: Listing, asked: Iterable[str], rentals: Sequence[Re
 
     asked: the vendors that the listing is of. rentals: the ledger's entries, none where it cannot be read.
     """
-    found = [_machine(home, machine, rentals) for machine in listed.machines]
+    found = [_machine(home, machine, rentals, listed) for machine in listed.machines]
     answered = set(asked) - set(listed.problems)
     found += [
         _unlisted(home, rental, answered=rental.provider in answered)
@@ -121,8 +121,9 @@ def end(home: Path, one: Left, *, report: Report) -> None:
         if _is_recorded(recorded, one):
             raise ConfigError(f"{one.label}: stack {one.owner.stack} has it now; `rig down {one.owner.host}` ends it.")
         machines = settle.settled(stack, one.owner, [one.provider], report, ending=recorded is None)
-        extra = [m for m in machines if recorded is None or m.id != recorded.id]
-        chosen = [m for m in extra if m.id == one.id or (not one.id and m.generation == one.generation)]
+        kept = recorded.id if recorded else ""
+        named = [m for m in machines if m.id == one.id or (not one.id and m.generation == one.generation)]
+        chosen = [m for m in named if m.id != kept]
         for machine in chosen:
             if recorded is None:
                 _guard(stack, machine)
@@ -138,7 +139,7 @@ def stack_of(home: Path, owner: Owner) -> Stack:
     return Stack(owner.project, owner.stack, home, home)
 
 
-def _machine(home: Path, machine: Machine, rentals: Sequence[Rental]) -> Left | None:
+def _machine(home: Path, machine: Machine, rentals: Sequence[Rental], listed: Listing) -> Left | None:
     """What is to be said of a listed machine; None where a stack has it, and is not ending it."""
     rental = _rental(rentals, machine)
     stack, host = stack_of(home, machine.owner), machine.owner.host
@@ -160,10 +161,10 @@ def _machine(home: Path, machine: Machine, rentals: Sequence[Rental]) -> Left | 
         return replace(one, why="somebody works on it now", kept=f"another `rig` works on {host}; wait for it")
     if rental and rental.state == "ending":
         why = "its end was begun and never confirmed"
+    elif recorded and any((m.provider, m.id) == (recorded.provider, recorded.id) for m in listed.machines):
+        why = f"one too many: {host} is {recorded.provider} {recorded.id}"
     elif not _made_here(home, machine, rentals):
         return replace(one, why=ELSEWHERE, here=False)
-    elif recorded:
-        why = f"one too many: {host} is {recorded.provider} {recorded.id}"
     elif host in records.intents(stack):
         why = "an interrupted run left it; `rig up` would take it over"
     elif rental and not rental.open:

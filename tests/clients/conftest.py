@@ -8,6 +8,7 @@ import pytest
 
 from gpurig import acceptance, reach
 from gpurig.stack import Stack
+from tests.clients.commands import rig, vast  # noqa: F401 (fixtures)
 from tests.clients.fake import GOOD_KEY
 from tests.clients.time import faster
 
