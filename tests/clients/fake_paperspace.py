@@ -219,7 +219,7 @@ class Paperspace(Vendor):
         names = {"ny2": "East Coast (NY2)", "ca1": "West Coast (CA1)", "ams1": "Europe (AMS1)"}
         return {
             "id": machine.id, "name": machine.mark, "state": state, "machineType": body["machineType"], "os": "Ubuntu 22.04",
-            "region": names[body["region"]], "publicIp": self.address if state == "ready" else None,
+            "region": names[body["region"]], "publicIp": self.endpoint(machine)[0] if state == "ready" else None,
             "publicIpType": body.get("publicIpType", "none"), "privateIp": "10.64.36.15", "cpus": 8, "ram": 48_318_382_080,
             "storageTotal": body["diskSize"] * 1_000_000_000, "storageUsed": 0, "storageRate": 5.0,
             "usageRate": self.rates[body["machineType"]], "agentType": "LinuxHeadless", "networkId": None,

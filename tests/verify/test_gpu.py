@@ -25,7 +25,7 @@ def nvidia_smi(host: Any, target: Target) -> Callable[[str], Any]:
 def test_devices(target: Target, nvidia_smi: Callable[[str], Any], check: Any) -> None:
     listed = nvidia_smi("-L")
     found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    wanted = int((target.host.spec.get("gpu") or {}).get("count") or 1)
+    wanted = int(target.host.spec.get("count") or 1)
     said = "no answer" if listed.rc == 124 else (listed.stderr or listed.stdout).strip().splitlines()[-1:]
     check(
         "GPUs",
