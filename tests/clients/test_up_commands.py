@@ -33,6 +33,17 @@ def test_up_says_the_price_and_does_not_spend_without_a_yes(rig: Rig, stack: Sta
     assert len(vast.living()) == 1
 
 
+def test_keys_of_the_configuration_reach_every_command(
+    rig: Rig, stack: Stack, vast: Vastai, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(stack, "  gpurig:secrets: {VAST_API_KEY: good-key}\n", trainer="")
+    for words in (["preview"], ["up", "--yes"], ["refresh"], ["stop", "trainer", "--yes"], ["reap"], ["down", "--yes"]):
+        monkeypatch.delenv("VAST_API_KEY")
+        code, _, err = rig(*words)
+        assert (code, "no key" in err) == (0, False), words
+    assert vast.living() == []
+
+
 def test_no_is_an_answer(rig: Rig, stack: Stack, vast: Vastai, monkeypatch: pytest.MonkeyPatch) -> None:
     write(stack, trainer="")
     monkeypatch.setattr(console, "on_terminal", lambda: True)
