@@ -129,8 +129,9 @@ def _use(library: Any, index: int) -> None:
 
 
 def disk() -> dict[str, int]:
-    """Bytes of the home folder's file system."""
-    about = os.statvfs(Path.home())
+    """Bytes of the file system on which our files will lie: of ~/gpurig where there is one, as on a volume, else of the home folder."""
+    ours = Path.home() / "gpurig"
+    about = os.statvfs(ours if ours.exists() else Path.home())
     return {"size": about.f_blocks * about.f_frsize, "free": about.f_bavail * about.f_frsize}
 
 

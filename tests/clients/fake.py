@@ -33,6 +33,8 @@ from gpurig.catalogue import ROOT
 
 SPECS = Path(os.environ.get("GPURIG_SPECS") or ROOT.parent / "shared" / "specs")
 
+TOO_MANY = 429
+
 GOOD_KEY, READ_ONLY_KEY = "good-key", "read-only-key"
 
 
@@ -132,6 +134,7 @@ class Vendor:
         self.faults: list[Fault] = []
         self.calls: list[tuple[float, str, str]] = []
         self.mistakes: list[str] = []
+        self.too_often = 0
         self.lag = 0.0
         self.boots = 0.0
         self.balance = 100.0
@@ -202,6 +205,7 @@ class Vendor:
                     self._check(f"request of {kind}", request.body, [path, method.lower(), "requestBody"])
                 reply = refused or handler(request, **match.groupdict())
                 self._check_reply(kind, reply, path, method.lower())
+                self.too_often += reply.status == TOO_MANY
                 return reply
         return self.error(404, "not_found", f"no such call: {request.method} {request.path}")
 
