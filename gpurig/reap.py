@@ -19,7 +19,7 @@ from gpurig.gate import DISCARD, SAFE
 from gpurig.host import Host
 from gpurig.ledger import Ledger, Rental
 from gpurig.providers import Machine, Owner, Report
-from gpurig.stack import Stack
+from gpurig.stack import Stack, held
 
 PROJECT = re.compile(r"[\w-][\w.-]*")
 """Names of projects, so that a mark never leads out of GPURIG_HOME."""
@@ -118,6 +118,8 @@ def end(home: Path, one: Left, *, report: Report) -> None:
         return
     with records.host_lock(stack, one.owner.host, wait=False):
         recorded = records.get(stack, one.owner.host)
+        if held(stack.dir / "locks" / "engine"):
+            raise ConfigError(f"{one.label}: another `rig` works on stack {stack.name} now; wait for it.")
         if _is_recorded(recorded, one):
             raise ConfigError(f"{one.label}: stack {one.owner.stack} has it now; `rig down {one.owner.host}` ends it.")
         machines = settle.settled(stack, one.owner, [one.provider], report, ending=recorded is None)
@@ -157,7 +159,7 @@ def _machine(home: Path, machine: Machine, rentals: Sequence[Rental], listed: Li
         return replace(one, why="its record cannot be read", kept=f"{error} Or `rig down --all` ends the whole stack.")
     if _is_recorded(recorded, one) and not (rental and rental.state == "ending"):
         return None
-    if records.worked_on(stack, host):
+    if _worked_on(stack, host):
         return replace(one, why="somebody works on it now", kept=f"another `rig` works on {host}; wait for it")
     if rental and rental.state == "ending":
         why = "its end was begun and never confirmed"
@@ -185,7 +187,7 @@ def _unlisted(home: Path, rental: Rental, *, answered: bool) -> Left | None:
         recorded = None
     if _is_recorded(recorded, one) and not rental.unsure:
         return None
-    if records.worked_on(stack, owner.host):
+    if _worked_on(stack, owner.host):
         return replace(one, why="somebody works on it now", kept=f"another `rig` works on {owner.host}; wait for it")
     if not answered:
         return replace(one, why="its vendor was not asked", kept=f"{rental.provider} was not asked, or did not answer")
@@ -194,6 +196,11 @@ def _unlisted(home: Path, rental: Rental, *, answered: bool) -> Left | None:
         "ending": "its end was begun and never confirmed; it is not listed",
     }
     return replace(one, why=said.get(rental.state, "the ledger has it open; it is not listed"))
+
+
+def _worked_on(stack: Stack, host: str) -> bool:
+    """Whether an engine works on this host, or on its stack: Pulumi's may make a machine before it asks for the host."""
+    return records.worked_on(stack, host) or held(stack.dir / "locks" / "engine")
 
 
 def _guard(stack: Stack, machine: Machine) -> None:

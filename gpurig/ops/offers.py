@@ -161,7 +161,7 @@ def _nothing(wish: Wish, answers: Sequence[Answer]) -> str:
     if dearer:
         nearest = dearer[0]
         return (
-            f"--max-price: nothing under ${wish.max_price} an hour. The cheapest that meets the rest is ${nearest.price:f}: "
+            f"--max-price: nothing under ${wish.max_price:.2f} an hour. The cheapest that meets the rest is ${nearest.price:f}: "
             f"{nearest.count} × {nearest.gpu} at {nearest.provider}{f' in {nearest.region}' if nearest.region else ''}."
         )
     what = f"{wish.count} × {wish.gpu or 'GPU'}"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from gpurig import records, runs, settle
+from gpurig import engine, reap, records, runs, settle
+from gpurig.errors import ConfigError
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
 from tests.clients.commands import FOREIGN, Rig, ids, intended, stray, write
@@ -110,6 +111,27 @@ def test_reap_leaves_alone_what_another_rig_works_on(rig: Rig, stack: Stack, vas
         assert (code, "somebody works on it now" in out) == (0, True)
         assert "left alone: another `rig` works on trainer" in err
         assert rig("reap", "gpurig.unit.test.trainer.1", "--yes")[0] == 2
+    assert len(vast.living()) == 1
+
+
+def test_reap_leaves_a_stack_alone_on_which_an_engine_works(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    records.remove(stack, "trainer")
+    with engine.exclusive(stack):
+        assert "left alone: another `rig` works on trainer" in rig("reap", "--yes")[2]
+    assert len(vast.living()) == 1
+
+
+def test_what_came_into_a_stack_meanwhile_is_not_ended(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    recorded = records.require(stack, "trainer")
+    records.remove(stack, "trainer")
+    (one,) = reap.left(stack.home, reap.listing(["vastai"]), ["vastai"], Ledger(stack.home).rentals())
+    records.save(stack, recorded)
+    with pytest.raises(ConfigError, match="stack test has it now"):
+        reap.end(stack.home, one, report=lambda _: None)
     assert len(vast.living()) == 1
 
 
