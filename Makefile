@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-pulumi demo demo-clean test test-fast lint test-unit test-program test-inventory \
-  test-templates molecule test-e2e bench schema lock clean
+  test-templates molecule test-e2e bench leaks schema lock clean
 
 PYTEST := scripts/with-tools.sh pytest
 UNIT := $(wildcard tests/unit tests/clients)
@@ -53,6 +53,9 @@ test-e2e: setup ## the demo on the embedded engine, and its bad days
 
 bench: setup ## measure, and print ratios
 	@scripts/with-tools.sh python -m bench
+
+leaks: setup ## kill the program a thousand times per vendor, and count the machines that are left over
+	@scripts/with-tools.sh python -m bench.leaks
 
 schema: setup ## write the JSON Schema of Pulumi.<stack>.yaml anew
 	@scripts/with-tools.sh python -m gpurig.schema

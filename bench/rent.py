@@ -62,7 +62,9 @@ def _offers() -> None:
         took = time.perf_counter() - started
     found = sum(len(answer.offers) for answer in answers)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-    print(f"offers of {len(answers)} vendors  {took:.2f} s, {took / (2 * SLOW):.2f} × the slowest; {found} offers; {used:.0f} MB")
+    print(
+        f"offers of {len(answers)} vendors  {took:.2f} s, {took / (2 * SLOW):.2f} × the slowest; {found} offers; {used:.0f} MB"
+    )
 
 
 def _many(kind: type[Vendor]) -> None:

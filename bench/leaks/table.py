@@ -109,10 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(trial(kind, PROGRAMS[(given.client or ["gpurig"])[0]](), given.seed, tell=True))
         return
     rows = []
+    chosen = {client: part for client, part in PARTS.items() if client in (given.client or PARTS)}
     for kind in kinds:
-        for client, part in PARTS.items():
-            if client not in (given.client or PARTS) or (client == "pulumi" and PULUMI is None):
+        for client, share in chosen.items():
+            if client == "pulumi" and PULUMI is None:
                 continue
+            part = share / sum(chosen.values()) if given.client else share
             limits = {"seconds": given.minutes * 60 * part, "at_once": given.at_once, "seed": given.seed}
             rows.append(measure(kind, client, kills=int(given.kills * part), **limits))
         print(f"{kind.name}: {sum(row.kills for row in rows if row.vendor == kind.name)} kills", flush=True)
