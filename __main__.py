@@ -5,5 +5,5 @@ import pulumi
 from gpurig import program
 
 settings = program.configuration()
-hosts = {name: program.HostResource(name, spec) for name, spec in settings.hosts.items()}
+hosts = {name: program.host(name, spec) for name, spec in settings.hosts.items()}
 pulumi.export("hosts", {name: resource.host for name, resource in hosts.items()})

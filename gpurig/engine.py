@@ -65,6 +65,7 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
 
     Before anything changes, every host that is to be ended or replaced must pass the destroy gate.
     """
+    _possible(stack, config.hosts)
     with exclusive(stack):
         remember(stack)
         budget.remember(stack, config.budget)
@@ -92,6 +93,7 @@ def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> 
     """End one host, if it passes the destroy gate, and make it anew. Raises RigError."""
     with exclusive(stack):
         spec = configured(stack, config, name)
+        _possible(stack, {name: spec})
         end(stack, {host: at for host, at in known(stack).items() if host == name}, report=report)
         lifecycle.ensure(stack, name, spec, report=report)
 
@@ -151,6 +153,18 @@ def exclusive(stack: Stack) -> Iterator[None]:
     busy = f"Another `rig` is working on stack {stack.name}; wait for it, then run this again"
     with locked(stack.dir / "locks" / "engine", wait=False, busy=busy):
         yield
+
+
+def _possible(stack: Stack, hosts: Mapping[str, HostSpec]) -> None:
+    """Raise ConfigError where a host's machine is one that only Pulumi's program makes."""
+    impossible = [
+        f"{stack.file.name}: gpurig:hosts.{name}: {spec.provider} needs Pulumi's CLI, whose program makes its machines; install "
+        "it with `make setup-pulumi`, or leave this host out. Nothing was changed."
+        for name, spec in hosts.items()
+        if spec.in_program
+    ]
+    if impossible:
+        raise ConfigError("\n".join(impossible))
 
 
 def _step(stack: Stack, name: str, spec: HostSpec, recorded: Host | None, *, interrupted: bool) -> Step:

@@ -13,10 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import pulumi
 from pulumi import dynamic
+from pulumi.output import Unknown
 from pulumi.runtime import config as pulumi_config
 
 from gpurig import budget, config, engine, lifecycle, providers, records
@@ -33,13 +35,20 @@ class HostResource(dynamic.Resource, module="gpurig", name="Host"):
     """One host of this stack.
 
     spec, record: its configuration and its Host record, both as JSON text, since Pulumi's own maps drop what is null.
+    machine: the id of a machine that the program makes. While it is not known the host counts as one to replace, so that
+    Pulumi ends the host, which asks the destroy gate, before it replaces the machine.
     """
 
     record: pulumi.Output[str]
 
-    def __init__(self, name: str, spec: HostSpec) -> None:
+    def __init__(self, name: str, spec: HostSpec, machine: pulumi.Output[str] | None = None) -> None:
         owner = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "name": name}
-        inputs = {**owner, "spec": _text(spec.normalised()), "record": None}
+        inputs = {
+            **owner,
+            "spec": _text(spec.normalised()),
+            "record": None,
+            **({} if machine is None else {"machine": machine}),
+        }
         # Also where Pulumi itself decides to replace (`--replace`): two machines of one host must never be.
         super().__init__(HostProvider(), name, inputs, pulumi.ResourceOptions(delete_before_replace=True))
 
@@ -87,10 +96,12 @@ class HostProvider(dynamic.ResourceProvider):
         """What the configuration asks of the host as it is: the other engine, or nobody, may have changed it since."""
         with _plain_errors():
             change = lifecycle.compare(_living(olds).spec, json.loads(news["spec"]))
+            replaces = ["spec"] if change.kind == "replace" else []
+            if isinstance(news.get("machine"), Unknown):
+                replaces.append("machine")
+            same = change.kind == "none" and news.get("machine") == olds.get("machine")
             return dynamic.DiffResult(
-                changes=change.kind != "none" or not _as_told(olds),
-                replaces=["spec"] if change.kind == "replace" else [],
-                delete_before_replace=True,
+                changes=bool(replaces) or not same or not _as_told(olds), replaces=replaces, delete_before_replace=True
             )
 
 
@@ -110,6 +121,18 @@ def configuration() -> config.StackConfig:
     except RigError as error:
         raise pulumi.RunError(str(error)) from None
     return found
+
+
+def host(name: str, spec: HostSpec) -> HostResource:
+    """The resource of one host, and of its machine where the program makes that. Raises pulumi.RunError that says why not."""
+    if not spec.in_program:
+        return HostResource(name, spec)
+    stack = Stack(pulumi.get_project(), pulumi.get_stack(), project_root(), home())
+    maker = import_module(f"{providers.REGISTRY[spec.provider]}.program")
+    try:
+        return HostResource(name, spec, maker.machine(stack, name, spec))
+    except RigError as error:
+        raise pulumi.RunError(f"{stack.file.name}: {NAMESPACE}:hosts.{name}: {error}") from None
 
 
 def _checked(stack: Stack) -> config.StackConfig:
@@ -143,8 +166,8 @@ def _ensured(props: Properties) -> Properties:
 
 
 def _outputs(props: Properties, host: Host) -> Properties:
-    owner = {key: props[key] for key in ("project", "stack", "name")}
-    return {**owner, "spec": _text(dict(host.spec)), "record": _text(host.to_dict())}
+    kept: Properties = {key: props[key] for key in ("project", "stack", "name", "machine") if key in props}
+    return {**kept, "spec": _text(dict(host.spec)), "record": _text(host.to_dict())}
 
 
 def _living(props: Properties) -> Host:

@@ -54,11 +54,14 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
 def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> None:
     """End one host, if it passes the destroy gate, and make it anew; others are left alone. Raises RigError."""
     with engine.exclusive(stack):
-        engine.configured(stack, config, name)
+        spec = engine.configured(stack, config, name)
         cli = _ready(stack, report)
         known = {host: at for host, at in engine.known(stack).items() if host == name}
         engine.pass_gate(stack, [Step(host, "replace", ", ".join(at)) for host, at in known.items()])
-        if name in _managed(_exported(cli)):
+        if spec.in_program:
+            engine.end(stack, known, report=report)
+            cli.work("up", f"--target=**::{name}", *QUICK)  # the machine's resources have the host's name too
+        elif name in _managed(_exported(cli)):
             cli.work("up", f"--target-replace={_urn(stack, name)}", *QUICK)
         else:
             engine.end(stack, known, report=report)

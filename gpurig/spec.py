@@ -37,6 +37,9 @@ class HostSpec(BaseModel):
     fixed: ClassVar[frozenset[str]] = frozenset({"provider"})
     """Keys that cannot be changed on a living host: another value means another host."""
 
+    in_program: ClassVar[bool] = False
+    """Pulumi's program makes the machine, by `machine` of the provider's module `program`; the life cycle then finds it."""
+
     provider: str
     environments: tuple[str, ...] = Field(
         default=(), description="ML environments to install, by the names of the folders in environments/."

@@ -27,6 +27,7 @@ REGISTRY = {
     "lambdalabs": "gpurig.providers.lambdalabs",
     "digitalocean": "gpurig.providers.digitalocean",
     "paperspace": "gpurig.providers.paperspace",
+    "aws": "gpurig.providers.aws",
 }
 """Provider name → package with `spec.Spec` and `provider.Provider`."""
 

@@ -49,7 +49,7 @@ def test_other_packages_and_pulumis_own_keys_pass(stack: Stack) -> None:
     ("keys", "expected"),
     [
         ("provider: contaner", "hosts.a.provider: 'contaner' is not known (did you mean 'container'?); allowed"),
-        ("cpus: 2", "hosts.a.provider: missing; write one of: container, "),
+        ("cpus: 2", "hosts.a.provider: missing; write one of: aws, container, "),
         ("provider: container, cpu: 2", "hosts.a.cpu: unknown key (did you mean 'cpus'?); allowed"),
         ("provider: container, cpus: -1", "hosts.a.cpus: found -1: input should be greater than 0."),
         ("provider: container, memory: lots", "hosts.a.memory: found 'lots': input should be a valid number"),
