@@ -69,6 +69,7 @@ def _offers() -> None:
 
 def _many(kind: type[Vendor]) -> None:
     took = {}
+    calls = busiest = refused = 0
     for count in (1, HOSTS):
         with _served(kind) as vendor, tempfile.TemporaryDirectory() as folder:
             vendor.boots, vendor.strict_pace = BOOTS, True

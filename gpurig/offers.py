@@ -122,7 +122,7 @@ def in_region(offer: Offer, region: str) -> bool:
     return (
         offer.country in (wanted, *REGIONS.get(wanted, "").split())
         or offer.region.upper() == wanted
-        or offer.region.upper().startswith((f"{wanted}-", f"{wanted} "))
+        or offer.region.upper().startswith((f"{wanted}-", f"{wanted} ", f"{wanted},"))
     )
 
 

@@ -25,7 +25,8 @@ def _canonical(name: str) -> str:
 
 GpuName = Annotated[str, AfterValidator(_canonical)]
 Money = Annotated[Decimal, Field(gt=0, le=10_000, decimal_places=4)]
-RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace", "aws"]
+RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace"]
+"""Vendors that one host may be rented from as it comes; AWS is not among them, since Pulumi's program makes its machines."""
 
 
 def _name_or_mapping(schema: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ def stack_file() -> dict[str, Any]:
         listed["variables"]["properties"] = {name: {} for name in variables}
     own = schema["properties"]
     encrypted = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
-    for group in own.values():
+    for group in (own["hosts"], own["secrets"]):
         group["additionalProperties"] = False  # any other name breaks the rule for names
     for value in own["secrets"]["patternProperties"].values():
         value.update(anyOf=[{"type": value.pop("type")}, encrypted])
