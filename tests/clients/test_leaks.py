@@ -26,7 +26,6 @@ def test_killed_under_faults_no_machine_is_left_over(vendor: str) -> None:
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    print(done.stdout)
 
 
 def test_the_proof_sees_what_a_naive_client_leaves_over() -> None:

@@ -17,9 +17,10 @@ from gpurig.errors import ConfigError, RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.ledger import Ledger
 from gpurig.offers import Offer, Wish
-from gpurig.providers import BrokenError, Machine, NotReadyError, Order, Owner, RefusedError, Rents, read_mark
+from gpurig.providers import BrokenError, Machine, NotReadyError, Order, Owner, RefusedError, read_mark
 from gpurig.providers.aws import client, search, types
 from gpurig.providers.aws.spec import Spec
+from gpurig.providers.renter import Rents
 from gpurig.stack import Stack
 
 USER = "ubuntu"

@@ -10,11 +10,12 @@ from gpurig import boot, gpus, keys
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
-from gpurig.providers import BrokenError, Machine, NotReadyError, Order, Owner, RefusedError, Rents, account_keys
+from gpurig.providers import BrokenError, Machine, NotReadyError, Order, Owner, RefusedError, account_keys
 from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.digitalocean import marks
 from gpurig.providers.digitalocean.client import Client
 from gpurig.providers.digitalocean.spec import Spec
+from gpurig.providers.renter import Rents
 from gpurig.stack import Stack
 
 USER = "root"

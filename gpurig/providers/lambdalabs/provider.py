@@ -19,13 +19,13 @@ from gpurig.providers import (
     Order,
     Owner,
     RefusedError,
-    Rents,
     account_keys,
     read_mark,
 )
 from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.lambdalabs.client import Client, code
 from gpurig.providers.lambdalabs.spec import Spec
+from gpurig.providers.renter import Rents
 from gpurig.stack import Stack
 
 USER = "ubuntu"

@@ -15,21 +15,12 @@ from gpurig import boot, clock, keys
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
-from gpurig.providers import (
-    BrokenError,
-    DoubtError,
-    Machine,
-    NotReadyError,
-    Order,
-    Owner,
-    RefusedError,
-    Rents,
-    read_mark,
-)
+from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, Owner, RefusedError, read_mark
 from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.paperspace import types
 from gpurig.providers.paperspace.client import GONE, Client
 from gpurig.providers.paperspace.spec import Spec
+from gpurig.providers.renter import Rents
 from gpurig.stack import Stack
 
 GB = 1_000_000_000
