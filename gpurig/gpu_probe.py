@@ -24,9 +24,9 @@ from typing import Any, Callable  # noqa: UP035 (Python 3.8)
 SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
 """Only fields that every driver knows: one unknown field makes nvidia-smi fail as a whole."""
 
-SMI_SECONDS = 30
+SMI_SECONDS = 60
 CUDA_SECONDS = 90
-"""Eight large GPUs without persistence mode take half a minute to wake up."""
+"""Eight large GPUs without persistence mode take half a minute to wake up, each time."""
 
 LINK_SECONDS = 4
 VERSIONS = ("/proc/driver/nvidia/version", "/sys/module/nvidia/version")

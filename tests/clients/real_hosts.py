@@ -24,12 +24,15 @@ from tests.clients.fake_vastai import Vastai
 LAUNCHER = """\
 #!/bin/bash
 # Simulated: how Vast.ai starts a container. Its sshd has a host key of its own, and may start before the script or after it.
+# -r: it keeps the keys that it read at its start, as OpenSSH 9.8 and later do.
 mkdir -p /run/sshd
 ssh-keygen -A >/dev/null
+sshd='/usr/sbin/sshd -r -E /var/log/sshd.log'
 case $SSHD_STARTS in
-  before) /usr/sbin/sshd -E /var/log/sshd.log && bash /root/onstart.sh ;;
-  after) bash /root/onstart.sh && sleep 3 && /usr/sbin/sshd -E /var/log/sshd.log ;;
-  beside) bash /root/onstart.sh & /usr/sbin/sshd -E /var/log/sshd.log ;;
+  before) $sshd && bash /root/onstart.sh ;;
+  after) bash /root/onstart.sh && sleep 3 && $sshd ;;
+  beside) bash /root/onstart.sh & $sshd ;;
+  anew) bash /root/onstart.sh && rm /etc/ssh/ssh_host_* && ssh-keygen -A && $sshd ;;
 esac >/var/log/onstart.log 2>&1
 exec sleep infinity
 """
@@ -128,10 +131,11 @@ class RealVastai(RealHosts, Vastai):
     """Vast.ai with containers: its launcher starts sshd, then the script."""
 
     def start_of(self, machine: Rented, hardware: Hardware) -> Start:
-        script = "" if hardware.loses_script else machine.facts["body"]["onstart"]
+        body = machine.facts["body"]
+        script = "" if hardware.loses_script else body["onstart"]
         files = {"/launcher": (LAUNCHER, 0o755), "/root/onstart.sh": (script, 0o755)}
         environment = {"SSHD_STARTS": "before", "CONTAINER_ID": machine.id, "CONTAINER_API_KEY": INSTANCE_KEY}
-        return Start(["/launcher"], files, {**environment, "CUDA_HOME": "/usr/local/cuda"})
+        return Start(["/launcher"], files, {**environment, "CUDA_HOME": "/usr/local/cuda", **body.get("env", {})})
 
 
 class RealRunpod(RealHosts, Runpod):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import boot, config, keys, orders, reach
-from gpurig.host import Capabilities, Endpoint, Host
+from gpurig import boot, config, keys, orders
 from gpurig.providers import Order, Owner
 from gpurig.providers.container.client import File, PodmanError
 from gpurig.stack import Stack
 from tests.clients.containers import ADDRESS, Containers, containers, free_ports
 from tests.clients.real_hosts import LAUNCHER
+from tests.e2e.login import Login
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOmRsB2qsKkN2IdJjFFmfOfOXtf4qazKV8NdEXHNvqVv somebody"
 
@@ -48,29 +48,6 @@ def machines(e2e_home: Path, host_image: str) -> Iterator[Containers]:
         yield made
 
 
-class Login:
-    """A way in, as the life cycle has it: over the pinned key alone."""
-
-    def __init__(self, stack: Stack, order: Order, port: int, user: str = "root") -> None:
-        endpoint = Endpoint(address=ADDRESS, port=port, user=user, host_key=keys.public_half(order.host_key))
-        self.stack = stack
-        self.host = Host(
-            name="a", project=stack.project, stack=stack.name, provider="vastai", id="1", label=order.label, generation=1,
-            endpoint=endpoint, capabilities=Capabilities(
-                init="none", kernel="shared", privilege="root" if user == "root" else "sudo", can_stop=True
-            ),
-        )  # fmt: skip
-
-    def wait(self, seconds: float = 30) -> None:
-        reach.wait(self.stack, self.host, seconds=seconds, report=print, settling=True)
-
-    def run(self, command: str) -> str:
-        settings = self.stack.dir / "probe" / "a" / "ssh_config"
-        alone = ["-oBatchMode=yes", "-oControlPath=none"]
-        done = subprocess.run(["ssh", "-F", settings, *alone, "a", command], capture_output=True, text=True, check=True)
-        return done.stdout
-
-
 def vast(machines: Containers, order: Order, sshd: str, **environment: str) -> tuple[str, int]:
     (port,) = free_ports(1)
     files = {"/launcher": (LAUNCHER, 0o755), "/root/onstart.sh": (boot.container(order, starts_sshd=False), 0o755)}
@@ -80,7 +57,7 @@ def vast(machines: Containers, order: Order, sshd: str, **environment: str) -> t
     return made, port
 
 
-@pytest.mark.parametrize("sshd", ["before", "after", "beside"])
+@pytest.mark.parametrize("sshd", ["before", "after", "beside", "anew"])
 def test_a_container_shows_our_key_whenever_its_launcher_starts_sshd(
     machines: Containers, stack: Stack, order: Order, sshd: str
 ) -> None:
@@ -100,7 +77,6 @@ def test_a_session_sees_the_variables_of_the_container_but_no_secret(
     assert seen["CUDA_HOME"] == "/usr/local/cuda"
     assert seen["PATH"] == ENVIRONMENT["PATH"]
     assert not {"CONTAINER_API_KEY", "HF_TOKEN", "DATABASE_URL", "TWO_LINES", "MOTTO", "two"} & set(seen)
-    assert login.run("umask") == "0022\n"
     written = login.run("cat /etc/environment /root/.ssh/authorized_keys")
     assert "hidden" not in written
     assert "key-of-this-instance" not in written
@@ -134,11 +110,11 @@ def test_services_that_were_installed_come_back_with_a_restart(
     made, port = vast(machines, order, "before")
     login = Login(stack, order, port)
     login.wait()
-    script = "printf '#!/bin/sh\\ntouch /run/service-runs\\n' >/etc/gpurig/boot.d/50-service; chmod +x /etc/gpurig/boot.d/50-service"
-    machines.run(made, f"mkdir -p /etc/gpurig/boot.d; {script}; rm -f /run/service-runs")
+    service = File("/etc/gpurig/boot.d/50-service", "#!/bin/sh\numask >/run/service-runs\n", 0o755)
+    machines.podman.put(made, [service])
     machines.podman.run("restart", "--time=0", made)
     login.wait()
-    assert login.run("ls /run/service-runs") == "/run/service-runs\n"
+    assert login.run("cat /run/service-runs") == "0022\n"
 
 
 APT = """\
@@ -176,8 +152,8 @@ def test_a_container_that_must_start_sshd_itself(
         "/run/image-started" if goes_on else ""
     )
     if not goes_on:
-        machines.podman.run("kill", "--signal=TERM", made)
-        assert machines.podman.run("wait", made).strip() == "0"  # it listens to the vendor's stop
+        machines.podman.run("kill", "--signal=TERM", made)  # the vendor's stop
+        assert machines.podman.run("wait", "--condition=exited", made).strip() == "0"
 
 
 class TestVirtualMachine:
@@ -188,7 +164,8 @@ class TestVirtualMachine:
         """One that has booted, and the port at which it is reached."""
         (port,) = free_ports(1)
         with_keys = "ssh-keygen -A; exec /sbin/init"  # a vendor's image has some of its own
-        container = machines.start(["/bin/sh", "-c", with_keys], systemd=True, ssh=[(ADDRESS, port)])
+        keeps = {"/etc/default/ssh": ("SSHD_OPTS=-r\n", 0o644)}  # the keys of its start, as OpenSSH 9.8 and later do
+        container = machines.start(["/bin/sh", "-c", with_keys], files=keeps, systemd=True, ssh=[(ADDRESS, port)])
         machines.run(container, BOOTED)
         return container, port
 
@@ -200,6 +177,7 @@ class TestVirtualMachine:
           useradd --create-home --shell /bin/bash paperspace
           usermod --password '*' paperspace
           install -d -m 775 -o paperspace /home/paperspace/.ssh
+          chmod 777 /home/paperspace
           printf '%s' '{OTHER_KEY}' >/home/paperspace/.ssh/authorized_keys
         """
         machines.run(container, template)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -29,8 +27,9 @@ from tests.clients.real_hosts import (
     RealPaperspace,
     RealRunpod,
     RealVastai,
-)  # fmt: skip
+)
 from tests.clients.time import faster
+from tests.e2e.spying import leaks, spying
 from tests.projects import NO_PULUMI, PULUMI, Done, Project
 
 READY_SECONDS = 12
@@ -39,7 +38,7 @@ READY_SECONDS = 12
 IMPATIENT = f"""\
 # Read by every Python at its start: rented machines get less time than usual.
 import sys
-if "gpurig.cli" in sys.orig_argv or "pulumi" in " ".join(sys.orig_argv):
+if "gpurig.cli" in sys.orig_argv:
     from gpurig import renting
     renting.READY_SECONDS = {READY_SECONDS}
 """
@@ -116,7 +115,7 @@ def rented(vendor: RealVastai, new: Callable[[str], Project]) -> Rented:
     """`rig up`, past two bad machines."""
     vendor.hardware = [Hardware(gpu="NVIDIA GeForce RTX 3090", memory=24576), Hardware(loses_script=True), Hardware()]
     project = new("embedded")
-    with spying() as spied:
+    with spying(project.home) as spied:
         up = project.rig("up", "--yes")
     return Rented(project, vendor, up, spied)
 
@@ -211,7 +210,7 @@ def test_down_ends_it(rented: Rented) -> None:
 def test_pulumi_rents_it_too_and_keeps_no_key(vendor: RealVastai, new: Callable[[str], Project]) -> None:
     vendor.hardware = []
     project = new("pulumi")
-    with spying() as spied:
+    with spying(project.home) as spied:
         project.rig("up", "--yes")
         (machine,) = vendor.living()
         assert records.require(project.stack(), "gpu").id == machine.id
@@ -246,32 +245,3 @@ def test_every_vendor_s_machine_starts_and_is_accepted(
         lifecycle.end(stack, "gpu", (), report=print)
     assert vendor.living() == []
     assert vendor.mistakes == []
-
-
-def leaks(*folders: Path) -> list[Path]:
-    """Files in which the account's key is."""
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
-    return [file for file in files if GOOD_KEY.encode() in file.read_bytes()]
-
-
-class spying:  # noqa: N801 (used as a context)
-    """Looks, all the time, for the account's key in the command lines of this machine's processes."""
-
-    def __enter__(self) -> list[str]:
-        self._found: list[str] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self._found
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.05):
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    line = file.read_bytes()
-                    if GOOD_KEY.encode() in line:
-                        self._found.append(line.decode())

@@ -82,7 +82,7 @@ class TestJudgement:
             ("driver_mismatch", "RTX 4090", ["Driver/library version mismatch", "code 803, its driver and its CUDA"]),
             ("reset_required", "A100 80GB", ["[GPU requires reset]", "code 999, unknown"]),
             ("no_uvm", "RTX 4090", ["CUDA does not work: cuInit failed (code 999"]),
-            ("hangs", "RTX 4090", ["nvidia-smi gave no answer within 30 s", "CUDA does not work: no answer within 90"]),
+            ("hangs", "RTX 4090", ["nvidia-smi gave no answer within 60 s", "CUDA does not work: no answer within 90"]),
         ],
     )
     def test_a_gpu_that_does_not_work_is_told_in_full(self, name: str, gpu: str, words: list[str]) -> None:
