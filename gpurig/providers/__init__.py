@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gpurig.host import Capabilities, Endpoint
     from gpurig.offers import Offer
-    from gpurig.providers.renter import Renter
+    from gpurig.providers.rents import Renter
     from gpurig.spec import HostSpec
     from gpurig.stack import Stack
 

@@ -20,7 +20,7 @@ from gpurig.offers import Offer, Wish
 from gpurig.providers import BrokenError, Machine, NotReadyError, Order, Owner, RefusedError, read_mark
 from gpurig.providers.aws import client, search, types
 from gpurig.providers.aws.spec import Spec
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.stack import Stack
 
 USER = "ubuntu"

@@ -15,7 +15,7 @@ from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.digitalocean import marks
 from gpurig.providers.digitalocean.client import Client
 from gpurig.providers.digitalocean.spec import Spec
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.stack import Stack
 
 USER = "root"

@@ -25,7 +25,7 @@ from gpurig.providers import (
 from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.lambdalabs.client import Client, code
 from gpurig.providers.lambdalabs.spec import Spec
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.stack import Stack
 
 USER = "ubuntu"

@@ -20,7 +20,7 @@ from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.paperspace import types
 from gpurig.providers.paperspace.client import GONE, Client
 from gpurig.providers.paperspace.spec import Spec
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.stack import Stack
 
 GB = 1_000_000_000

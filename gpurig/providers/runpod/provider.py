@@ -13,7 +13,7 @@ from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
 from gpurig.providers import BrokenError, Machine, NotReadyError, Order, RefusedError, read_mark
 from gpurig.providers.api import UnsentError, VendorDoubtError, VendorRefusedError
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.providers.runpod.client import Client
 from gpurig.providers.runpod.pricing import disks, offers_of, price
 from gpurig.providers.runpod.spec import NetworkVolume, RunpodWish, Spec

@@ -11,7 +11,7 @@ from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
 from gpurig.providers import BrokenError, Machine, NotReadyError, Order, RefusedError, read_mark
 from gpurig.providers.api import VendorRefusedError
-from gpurig.providers.renter import Rents
+from gpurig.providers.rents import Rents
 from gpurig.providers.vastai.client import Client
 from gpurig.providers.vastai.spec import Spec
 from gpurig.stack import Stack
