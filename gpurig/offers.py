@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -138,7 +139,8 @@ def search(names: Iterable[str], wish: Wish) -> list[Answer]:
 
     A provider that is slow, broken or has no key is an Answer with a problem; it never hides the others.
     """
-    return asyncio.run(_search(list(names), wish))
+    with ThreadPoolExecutor(max_workers=1) as apart:  # the caller's thread may have a loop of its own, as Pulumi's has
+        return apart.submit(asyncio.run, _search(list(names), wish)).result()
 
 
 async def _search(names: list[str], wish: Wish) -> list[Answer]:

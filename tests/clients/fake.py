@@ -388,7 +388,20 @@ def document(spec: str) -> dict[str, Any] | None:
         return None
     text = file.read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=_Yaml)  # noqa: S506
+    _without_discriminators(data)
     return data
+
+
+def _without_discriminators(node: Any) -> None:
+    """Take out hints that only say which alternative is meant, since some name files that the one file does not hold."""
+    if isinstance(node, dict):
+        if isinstance(node.get("discriminator"), dict) and "mapping" in node["discriminator"]:
+            del node["discriminator"]
+        for part in node.values():
+            _without_discriminators(part)
+    elif isinstance(node, list):
+        for part in node:
+            _without_discriminators(part)
 
 
 _Yaml: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

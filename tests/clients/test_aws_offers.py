@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,6 +18,7 @@ from gpurig.offers import Wish, ranked
 from gpurig.providers.aws import address, client, images, search, types
 from gpurig.providers.aws.provider import Provider
 from tests.clients.simulated_aws import ABROAD, AMI, HOME, account, spec
+from tests.clients.wanted import answered
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def find(**wish: Any) -> list[Any]:
-    return asyncio.run(Provider().offers(Wish(**{"gpu": "A10G", **wish})))
+    return answered(Provider().offers(Wish(**{"gpu": "A10G", **wish})))
 
 
 def test_offers_have_the_price_of_instance_disk_and_address() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,6 +20,7 @@ from gpurig.stack import Stack
 from tests.clients import fake_paperspace
 from tests.clients.fake import GOOD_KEY, Fault, serving
 from tests.clients.fake_paperspace import Paperspace, template
+from tests.clients.wanted import answered
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Paperspace]:
 
 
 def search(**wish: Any) -> list[Offer]:
-    return asyncio.run(Provider().offers(Wish(**{"gpu": "RTX A4000", **wish})))
+    return answered(Provider().offers(Wish(**{"gpu": "RTX A4000", **wish})))
 
 
 def order(stack: Stack, host: str = "a", generation: int = 1, **keys_: Any) -> Order:

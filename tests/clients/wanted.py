@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpurig import config, lifecycle, offers, orders, providers
@@ -16,7 +18,13 @@ from tests.clients.fake import Vendor
 
 def search(vendor: Vendor, **wish: Any) -> list[Offer]:
     """The vendor's offers."""
-    return asyncio.run(providers.renter(vendor.name).offers(Wish(**wish)))
+    return answered(providers.renter(vendor.name).offers(Wish(**wish)))
+
+
+def answered(offers_of_one: Coroutine[Any, Any, list[Offer]]) -> list[Offer]:
+    """What a provider's `offers` gives; run in a thread of its own, as gpurig.offers does."""
+    with ThreadPoolExecutor(max_workers=1) as apart:
+        return apart.submit(asyncio.run, offers_of_one).result()
 
 
 def spec(vendor: Vendor, **keys: Any) -> RentalSpec:
