@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gpurig import renting
+from gpurig import market
 from gpurig.offers import Answer, Offer, Wish
 from gpurig.rental import RentalSpec
 
@@ -28,13 +28,13 @@ def quotes(specs: Mapping[str, RentalSpec]) -> dict[str, Quote]:
     for name, spec in specs.items():
         key = (spec.wish(), spec.sources())
         if key not in answered:
-            answered[key] = renting.candidates(spec)
+            answered[key] = market.candidates(spec)
         meeting, answers = answered[key]
         best = next((offer for offer in meeting if (offer.provider, offer.machine) not in taken), None)
         if best and best.unique:
             taken.add((best.provider, best.machine))
         problems = tuple(answer.problem for answer in answers if answer.problem)
-        nothing = "" if best else renting.nothing_found(name, spec, answers) if not meeting else _taken(name, spec)
+        nothing = "" if best else market.nothing_found(name, spec, answers) if not meeting else _taken(name, spec)
         found[name] = Quote(best, problems if best else (), nothing)
     return found
 

@@ -5,16 +5,11 @@ Called by the life cycle, which holds the host's lock. Never holds more than one
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-
-from gpurig import acceptance, budget, clock, offers, orders, providers, reach, records, settle
+from gpurig import acceptance, budget, clock, market, offers, orders, providers, reach, records, settle
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
-from gpurig.offers import Answer, Offer
+from gpurig.offers import Offer
 from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, Owner, RefusedError, Report
 from gpurig.rental import RentalSpec
 from gpurig.stack import Stack, locked
@@ -30,9 +25,6 @@ LOOK_SECONDS = 5.0
 CALLS = 8
 """Offers that are asked for one machine; each may be taken by somebody else meanwhile."""
 
-_taken: set[tuple[str, str]] = set()
-_taken_lock = threading.Lock()
-
 
 def rented(
     stack: Stack, owner: Owner, spec: RentalSpec, kept: Machine | None, recorded: Host | None, report: Report
@@ -43,7 +35,7 @@ def rented(
     Raises RigError with every reason where none could be had.
     """
     problems: list[str] = []
-    bad: set[tuple[str, str]] = set()
+    bad = market.known_bad(stack, owner)
     for _ in range(spec.tries):
         machine = kept or _rent(stack, owner, spec, frozenset(bad), report)
         try:
@@ -59,7 +51,7 @@ def rented(
                 ) from error
             problems.append(f"{rental.provider} {machine.id}: {error}")
             report(f"{owner.host}: {machine.provider} {machine.id} is not accepted: {error}")
-            settle.remove(stack, machine, f"not accepted: {error}", report)
+            settle.remove(stack, machine, f"{market.NOT_ACCEPTED}: {error}", report)
             bad.add((rental.provider, str(rental.offer.get("machine"))))
             kept = None
     raise RigError(
@@ -67,39 +59,9 @@ def rented(
     )
 
 
-def candidates(spec: RentalSpec, bad: frozenset[tuple[str, str]] = frozenset()) -> tuple[list[Offer], list[Answer]]:
-    """The offers that meet a spec, best first, and what every provider answered."""
-    wish = spec.wish(bad)
-    answers = offers.search(spec.sources(), wish)
-    found = [offer for answer in answers for offer in answer.offers]
-    return offers.ranked(found, wish, spec.sources()), answers
-
-
-def nothing_found(host: str, spec: RentalSpec, answers: Sequence[Answer]) -> str:
-    """Why there is no offer, and what would be the nearest one."""
-    wish = spec.wish()
-    problems = [answer.problem for answer in answers if answer.problem]
-    every = [offer for answer in answers for offer in answer.offers]
-    anything = replace(wish, max_price=None)
-    dearer = offers.ranked(every, anything)
-    key = f"gpurig:hosts.{host}"
-    if dearer:
-        nearest = dearer[0]
-        problems.append(
-            f"{key}.max_price: nothing under ${spec.max_price} an hour. The cheapest that meets the rest is "
-            f"${nearest.price:f} at {nearest.provider}{f' in {nearest.region}' if nearest.region else ''}."
-        )
-    elif every:
-        reasons = sorted({offers.objection(offer, wish) or "" for offer in every})
-        problems.append(f"{key}: no offer meets it ({'; '.join(reasons[:4])}). `rig offers --explain` shows all.")
-    elif len(problems) < len(answers):
-        problems.append(f"{key}.gpu: nobody offers {spec.count} × {spec.gpu} now. `rig offers` shows what there is.")
-    return "\n".join(problems)
-
-
 def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str, str]], report: Report) -> Machine:
     """Rent the best offer that its vendor does not refuse. Raises ConfigError where there is none."""
-    meeting, answers = candidates(spec, bad)
+    meeting, answers = market.candidates(spec, bad)
     for problem in filter(None, (answer.problem for answer in answers)):
         report(f"{owner.host}: {problem}")
     refusals: list[str] = []
@@ -107,7 +69,7 @@ def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str
     for offer in meeting:
         if offer.provider in silent or len(refusals) >= CALLS:
             continue
-        with _claimed(offer) as free:
+        with market.claimed(offer) as free:
             if not free:
                 continue
             try:
@@ -121,7 +83,7 @@ def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str
         raise ConfigError(
             "\n".join([f"{owner.host}: nothing was rented; the vendors refused:", *dict.fromkeys(refusals)])
         )
-    raise ConfigError(nothing_found(owner.host, spec, answers))
+    raise ConfigError(market.nothing_found(owner.host, spec, answers))
 
 
 def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Report) -> Machine:
@@ -188,7 +150,12 @@ def _accepted(
     if rental and rental.state == "stopped":
         settle.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
     host = _prepared(stack, machine, order, deadline, report)
-    reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
+    try:
+        reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
+    except reach.UnreachableError as error:
+        if recorded or not error.lasting:
+            raise
+        raise BrokenError("it shows another host key, so its start-up script did not do its work") from error
     rental = settle.rental_of(stack, machine)
     if recorded is None or recorded.id != machine.id:
         acceptance.check(stack, host, spec, rental.offer if rental else {}, report=report)
@@ -220,19 +187,3 @@ def _again(stack: Stack, owner: Owner, machine: Machine) -> Machine:
     if found is None:
         raise BrokenError("the vendor no longer lists it")
     return found
-
-
-@contextmanager
-def _claimed(offer: Offer) -> Iterator[bool]:
-    """Whether no other host of this process is about to rent this one; held meanwhile."""
-    key = (offer.provider, offer.machine)
-    with _taken_lock:
-        free = not offer.unique or key not in _taken
-        if free and offer.unique:
-            _taken.add(key)
-    try:
-        yield free
-    finally:
-        if free:
-            with _taken_lock:
-                _taken.discard(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpurig import orders, providers, renting
+from gpurig import market, orders, providers
 from gpurig.providers import Machine, Owner
 from gpurig.rental import RentalSpec
 from gpurig.spec import HostSpec
@@ -15,7 +15,7 @@ def up(stack: Stack, spec: HostSpec) -> None:
     state = stack.dir / "naive"
     if state.exists():
         return
-    meeting, _ = renting.candidates(spec)
+    meeting, _ = market.candidates(spec)
     order = orders.order(stack, Owner(stack.project, stack.name, "a"), spec, 1, meeting[0])
     write_private(state, providers.renter(spec.provider).create(order))
 

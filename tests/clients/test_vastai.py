@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpurig import config, lifecycle, offers, providers, renting
+from gpurig import config, lifecycle, market, offers, providers
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
@@ -98,6 +98,14 @@ def test_an_instance_that_cannot_start_is_ended_and_its_machine_left_out(stack: 
     first = Ledger(stack.home).rentals()[0]
     assert first.state == "ended"
     assert "OCI runtime create failed" in first.reason
+
+
+def test_a_machine_that_was_bad_is_left_out_by_the_next_run_too(stack: Stack, vendor: Vastai) -> None:
+    vendor.cannot_start = {7001}
+    ensure(stack)
+    vendor.cannot_start = set()
+    lifecycle.end(stack, "a", (), report=print)
+    assert vendor.machines[ensure(stack).id].facts["offer"]["machine_id"] == 7002
 
 
 def test_a_recorded_host_that_was_outbid_is_kept_and_said_so(stack: Stack, vendor: Vastai) -> None:
@@ -190,5 +198,5 @@ def test_what_is_chosen_is_what_is_offered_to_the_reader(vendor: Vastai) -> None
     spec: Any = config.parse({"hosts": {"a": {"provider": "vastai", "gpu": "RTX 4090", "max_price": 1}}}, "test").hosts[
         "a"
     ]
-    meeting, _ = renting.candidates(spec)
+    meeting, _ = market.candidates(spec)
     assert [o.id for o in meeting[:3]] == ["1", "2", "3"]
