@@ -27,10 +27,11 @@ READY_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a new configuration asks of a living host. keys: the configuration keys that differ."""
+    """What a new configuration asks of a living host. keys: those that differ; fixed: those of them that force a new machine."""
 
     kind: Literal["none", "update", "replace"]
     keys: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
@@ -38,8 +39,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
     differing = tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
     if not differing:
         return Change("none")
-    fixed = providers.spec_class(new["provider"]).fixed
-    return Change("replace" if fixed & set(differing) else "update", differing)
+    forcing = tuple(sorted(providers.spec_class(new["provider"]).fixed & set(differing)))
+    return Change("replace" if forcing else "update", differing, forcing)
 
 
 def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:

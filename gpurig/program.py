@@ -98,8 +98,10 @@ class HostProvider(dynamic.ResourceProvider):
             change = lifecycle.compare(_living(olds).spec, json.loads(news["spec"]))
             replaces = ["spec"] if change.kind == "replace" else []
             if replaces:
-                keys = ", ".join(change.keys)
-                _report(f"{news['name']}: {keys} cannot be changed on it: it is ended, with its disk and all that is on it")
+                keys = ", ".join(change.fixed)
+                _report(
+                    f"{news['name']}: {keys} cannot be changed on it: it is ended, with its disk and all that is on it"
+                )
             if isinstance(news.get("machine"), Unknown):
                 replaces.append("machine")
             same = change.kind == "none" and news.get("machine") == olds.get("machine")

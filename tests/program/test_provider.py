@@ -131,7 +131,11 @@ def test_a_host_lives_its_life(provider: Provider, host_image: str) -> None:
     assert provider.project.containers() == {}
     provider.delete(updated)  # again, after an answer that was lost
     told = [line for line in provider.close().splitlines() if "waiting for SSH" not in line]
-    assert told == [f"one: making {record['label']}", f"one: ending {record['label']}"]
+    assert told == [
+        f"one: making {record['label']}",
+        "one: init cannot be changed on it: it is ended, with its disk and all that is on it",
+        f"one: ending {record['label']}",
+    ]
 
 
 def test_what_changed_without_pulumi_is_a_difference(provider: Provider, host_image: str) -> None:

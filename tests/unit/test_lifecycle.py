@@ -161,7 +161,9 @@ def test_compare_tells_what_a_change_asks_for(cloud: Cloud) -> None:
     old = MemorySpec().normalised()
     assert lifecycle.compare(old, old).kind == "none"
     assert lifecycle.compare(old, {**old, "size": 2}) == lifecycle.Change("update", ("size",))
-    assert lifecycle.compare(old, {**old, "size": 2, "kind": "x"}) == lifecycle.Change("replace", ("kind", "size"))
+    assert lifecycle.compare(old, {**old, "size": 2, "kind": "x"}) == lifecycle.Change(
+        "replace", ("kind", "size"), ("kind",)
+    )
 
 
 def test_what_another_provider_was_interrupted_over_is_ended_there(
