@@ -19,7 +19,8 @@ from typing import Any
 from gpurig import acceptance, clock, config, engine, offers, reach
 from gpurig.offers import Wish
 from gpurig.stack import Stack
-from tests.clients.fake import GOOD_KEY, Fault, Vendor, serving
+from tests.clients.fake import GOOD_KEY, Fault, Vendor
+from tests.clients.server import serving
 from tests.clients.time import faster
 from tests.clients.vendors import VENDORS
 

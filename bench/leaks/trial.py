@@ -16,7 +16,8 @@ from typing import Any
 from bench.leaks.programs import KILLS, Program
 from gpurig import clock
 from gpurig.ledger import CLOSED, Ledger
-from tests.clients.fake import Fault, Rented, Server, Vendor
+from tests.clients.fake import Fault, Rented, Vendor
+from tests.clients.server import Server
 
 SPEED = 200
 """Times as fast as time: a minute of a vendor's lag passes in 0.3 s."""

@@ -10,8 +10,8 @@ import pytest
 from gpurig.cli import main
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
-from tests.clients.fake import serving
 from tests.clients.fake_vastai import Vastai, offer
+from tests.clients.server import serving
 
 Rig = Callable[..., tuple[int, str, str]]
 

@@ -11,9 +11,10 @@ from gpurig import providers
 from gpurig.errors import ConfigError
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
-from tests.clients.fake import Fault, serving
+from tests.clients.fake import Fault
 from tests.clients.fake_digitalocean import Digitalocean
 from tests.clients.fake_lambdalabs import Lambdalabs
+from tests.clients.server import serving
 from tests.clients.wanted import bodies, ensure, order
 
 

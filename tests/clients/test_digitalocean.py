@@ -15,8 +15,9 @@ from gpurig.ledger import Ledger
 from gpurig.providers import BrokenError, NotReadyError
 from gpurig.providers.digitalocean.provider import Provider
 from gpurig.stack import Stack
-from tests.clients.fake import READ_ONLY_KEY, Rented, serving
+from tests.clients.fake import READ_ONLY_KEY, Rented
 from tests.clients.fake_digitalocean import Digitalocean
+from tests.clients.server import serving
 from tests.clients.wanted import bodies, end, ensure, only, order, search
 
 

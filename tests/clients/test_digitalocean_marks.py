@@ -10,8 +10,8 @@ import pytest
 from gpurig.providers import RefusedError
 from gpurig.providers.digitalocean.provider import Provider
 from gpurig.stack import Stack
-from tests.clients.fake import serving
 from tests.clients.fake_digitalocean import HOST_NAME, Digitalocean
+from tests.clients.server import serving
 from tests.clients.wanted import bodies, only, order
 
 

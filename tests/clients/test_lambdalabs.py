@@ -15,8 +15,9 @@ from gpurig.ledger import Ledger
 from gpurig.providers import BrokenError, DoubtError, NotReadyError
 from gpurig.providers.lambdalabs.provider import Provider
 from gpurig.stack import Stack
-from tests.clients.fake import READ_ONLY_KEY, Fault, serving
+from tests.clients.fake import READ_ONLY_KEY, Fault
 from tests.clients.fake_lambdalabs import Lambdalabs
+from tests.clients.server import serving
 from tests.clients.wanted import bodies, end, ensure, only, order, search
 
 

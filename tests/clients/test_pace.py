@@ -12,8 +12,8 @@ from gpurig import clock
 from gpurig.providers import pace
 from gpurig.providers.lambdalabs.provider import Provider
 from gpurig.stack import Stack
-from tests.clients.fake import serving
 from tests.clients.fake_lambdalabs import Lambdalabs
+from tests.clients.server import serving
 from tests.clients.time import faster
 from tests.clients.wanted import order
 

@@ -18,8 +18,9 @@ from gpurig.providers import DoubtError, Machine, NotReadyError, Order, Owner, R
 from gpurig.providers.paperspace.provider import Provider
 from gpurig.stack import Stack
 from tests.clients import fake_paperspace
-from tests.clients.fake import GOOD_KEY, Fault, serving
+from tests.clients.fake import GOOD_KEY, Fault
 from tests.clients.fake_paperspace import Paperspace, template
+from tests.clients.server import serving
 from tests.clients.wanted import answered
 
 

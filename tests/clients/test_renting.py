@@ -10,7 +10,8 @@ from gpurig import config, lifecycle
 from gpurig.host import Host
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
-from tests.clients.fake import Fault, Vendor, serving
+from tests.clients.fake import Fault, Vendor
+from tests.clients.server import serving
 from tests.clients.vendors import VENDORS
 
 

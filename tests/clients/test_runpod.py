@@ -23,13 +23,14 @@ from gpurig.providers.runpod.client import EVERY, Client
 from gpurig.providers.runpod.provider import ARGS, SCRIPT, Provider
 from gpurig.rental import RentalSpec
 from gpurig.stack import Stack
-from tests.clients import fake, quota
-from tests.clients.fake import GOOD_KEY, Request, serving
+from tests.clients import quota, specification
+from tests.clients.fake import GOOD_KEY, Request
 from tests.clients.fake_runpod import NO_CAPACITY, NO_FREE_GPU, Runpod
+from tests.clients.server import serving
 
 GPU = "NVIDIA GeForce RTX 4090"
 VOLUME = "2q9m7x4c"
-needs_spec = pytest.mark.skipif(fake.document(Runpod.spec) is None, reason="RunPod's OpenAPI file is not here")
+needs_spec = pytest.mark.skipif(specification.document(Runpod.spec) is None, reason="RunPod's OpenAPI file is not here")
 
 
 class Served(Runpod):

@@ -14,9 +14,10 @@ from gpurig.ledger import Ledger
 from gpurig.ops import console
 from gpurig.stack import Stack
 from tests.clients.commands import Rig, ids, intended, write
-from tests.clients.fake import Fault, serving
+from tests.clients.fake import Fault
 from tests.clients.fake_lambdalabs import Lambdalabs
 from tests.clients.fake_vastai import Vastai
+from tests.clients.server import serving
 from tests.unit.far import host
 from tests.unit.test_runs import RUN
 

@@ -15,8 +15,9 @@ from gpurig.ledger import Ledger
 from gpurig.offers import Wish
 from gpurig.providers import Owner
 from gpurig.stack import Stack
-from tests.clients.fake import GOOD_KEY, READ_ONLY_KEY, serving
+from tests.clients.fake import GOOD_KEY, READ_ONLY_KEY
 from tests.clients.fake_vastai import Vastai, offer
+from tests.clients.server import serving
 
 MINE = Owner("unit", "test", "a")
 

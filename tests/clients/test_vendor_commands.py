@@ -11,7 +11,8 @@ from gpurig import accounts, records
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
 from tests.clients.commands import Rig
-from tests.clients.fake import GOOD_KEY, Vendor, serving
+from tests.clients.fake import GOOD_KEY, Vendor
+from tests.clients.server import serving
 from tests.clients.vendors import VENDORS
 
 

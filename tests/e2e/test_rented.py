@@ -16,7 +16,7 @@ from gpurig import budget, catalogue, clock, config, keys, lifecycle, records, r
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
 from tests.clients.containers import Containers, containers
-from tests.clients.fake import GOOD_KEY, serving
+from tests.clients.fake import GOOD_KEY
 from tests.clients.fake_vastai import offer
 from tests.clients.real_hosts import (
     INSTANCE_KEY,
@@ -28,6 +28,7 @@ from tests.clients.real_hosts import (
     RealRunpod,
     RealVastai,
 )
+from tests.clients.server import serving
 from tests.clients.time import faster
 from tests.e2e.spying import leaks, spying
 from tests.projects import NO_PULUMI, PULUMI, Done, Project
