@@ -125,6 +125,11 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
     except DoubtError as error:
         report(f"{owner.host}: {error} Looking whether it was rented nevertheless")
         machine_id, answered = "", error.answered
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        report(
+            f"{owner.host}: {offer.provider}'s answer was not understood ({type(error).__name__}: {error}). Looking further"
+        )
+        machine_id = ""
     if machine_id:
         settle.enter(stack, rental, "rented", report, machine=machine_id)
     machine = settle.find(stack, rental, where, report, answered=answered)

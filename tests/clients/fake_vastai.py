@@ -45,6 +45,7 @@ class Vastai(Vendor):
         self.gone: set[int] = set()
         self.cannot_start: set[int] = set()
         self.outbid = False
+        self.says_nothing = False
 
     def error(self, status: int, code: str, message: str) -> Reply:
         return Reply(status, {"success": False, "error": code, "msg": message})
@@ -77,7 +78,7 @@ class Vastai(Vendor):
             )
         found["rentable"] = False
         made = self.rent(body["label"], offer=found, body=body)
-        return Reply(200, {"success": True, "new_contract": int(made.id)})
+        return Reply(200, {"success": True} if self.says_nothing else {"success": True, "new_contract": int(made.id)})
 
     @route("GET", "/api/v1/instances/", "list")
     def instances(self, request: Request) -> Reply:

@@ -86,6 +86,12 @@ def test_a_contract_that_a_refusal_made_is_ended(stack: Stack, vendor: Vastai) -
     ]
 
 
+def test_a_yes_without_a_contract_is_looked_up_in_the_listing(stack: Stack, vendor: Vastai) -> None:
+    vendor.says_nothing = True
+    host = ensure(stack)
+    assert [m.id for m in vendor.living()] == [host.id]
+
+
 def test_an_offer_that_is_gone_is_followed_by_the_next(stack: Stack, vendor: Vastai) -> None:
     vendor.gone = {1, 2}
     ensure(stack)
