@@ -5,7 +5,6 @@ A machine without our exact mark is not even seen here: vendors' listings are re
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
-from gpurig import clock, costs, lifecycle, providers, records, runs, settle
-from gpurig.errors import ConfigError, ResultsAtRiskError, RigError
-from gpurig.gate import DISCARD, SAFE
+from gpurig import clock, costs, providers, records
+from gpurig.errors import RigError
 from gpurig.host import Host
-from gpurig.ledger import Ledger, Rental
-from gpurig.providers import Machine, Owner, Report
+from gpurig.ledger import Rental
+from gpurig.providers import Machine, Owner
 from gpurig.stack import Stack, held
 
 PROJECT = re.compile(r"[\w-][\w.-]*")
@@ -106,36 +104,6 @@ def left(home: Path, listed: Listing, asked: Iterable[str], rentals: Sequence[Re
     return sorted(filter(None, found), key=lambda one: (one.provider, one.label, one.id))
 
 
-def end(home: Path, one: Left, *, report: Report) -> None:
-    """End it for good, and enter that; looks once more whether a stack has it, or somebody works on it.
-
-    Raises RigError where its end is not confirmed, or it holds results, ConfigError where it must be left alone.
-    """
-    stack = stack_of(home, one.owner)
-    recorded = records.get(stack, one.owner.host)
-    if _is_recorded(recorded, one) and _being_ended(home, one):
-        lifecycle.end(stack, one.owner.host, [one.provider], report=report)
-        return
-    with records.host_lock(stack, one.owner.host, wait=False):
-        recorded = records.get(stack, one.owner.host)
-        if held(stack.dir / "locks" / "engine"):
-            raise ConfigError(f"{one.label}: another `rig` works on stack {stack.name} now; wait for it.")
-        if _is_recorded(recorded, one):
-            raise ConfigError(f"{one.label}: stack {one.owner.stack} has it now; `rig down {one.owner.host}` ends it.")
-        machines = settle.settled(stack, one.owner, [one.provider], report, ending=recorded is None)
-        kept = recorded.id if recorded else ""
-        named = [m for m in machines if m.id == one.id or (not one.id and m.generation == one.generation)]
-        chosen = [m for m in named if m.id != kept]
-        for machine in chosen:
-            if recorded is None:
-                _guard(stack, machine)
-            report(f"{one.owner.host}: ending {machine.label} ({machine.provider} {machine.id})")
-            settle.remove(stack, machine, "reaped", report)
-        noted = records.intents(stack).get(one.owner.host, ())
-        if recorded is None and len(chosen) == len(machines) and set(noted) == {one.provider}:
-            records.remove(stack, one.owner.host)  # the note of an interrupted run: nothing is left of it
-
-
 def stack_of(home: Path, owner: Owner) -> Stack:
     """The stack that a mark names, as far as its local files go; its project's folder is not known."""
     return Stack(owner.project, owner.stack, home, home)
@@ -157,16 +125,16 @@ def _machine(home: Path, machine: Machine, rentals: Sequence[Rental], listed: Li
         recorded = records.get(stack, host)
     except RigError as error:
         return replace(one, why="its record cannot be read", kept=f"{error} Or `rig down --all` ends the whole stack.")
-    if _is_recorded(recorded, one) and not (rental and rental.state == "ending"):
+    if is_recorded(recorded, one) and not (rental and rental.state == "ending"):
         return None
     if _worked_on(stack, host):
         return replace(one, why="somebody works on it now", kept=f"another `rig` works on {host}; wait for it")
     if rental and rental.state == "ending":
         why = "its end was begun and never confirmed"
-    elif recorded and any((m.provider, m.id) == (recorded.provider, recorded.id) for m in listed.machines):
-        why = f"one too many: {host} is {recorded.provider} {recorded.id}"
     elif not _made_here(home, machine, rentals):
         return replace(one, why=ELSEWHERE, here=False)
+    elif recorded and any((m.provider, m.id) == (recorded.provider, recorded.id) for m in listed.machines):
+        why = f"one too many: {host} is {recorded.provider} {recorded.id}"
     elif host in records.intents(stack):
         why = "an interrupted run left it; `rig up` would take it over"
     elif rental and not rental.open:
@@ -185,7 +153,7 @@ def _unlisted(home: Path, rental: Rental, *, answered: bool) -> Left | None:
         recorded = records.get(stack, owner.host)
     except RigError:
         recorded = None
-    if _is_recorded(recorded, one) and not rental.unsure:
+    if is_recorded(recorded, one) and not rental.unsure:
         return None
     if _worked_on(stack, owner.host):
         return replace(one, why="somebody works on it now", kept=f"another `rig` works on {owner.host}; wait for it")
@@ -203,33 +171,20 @@ def _worked_on(stack: Stack, host: str) -> bool:
     return records.worked_on(stack, host) or held(stack.dir / "locks" / "engine")
 
 
-def _guard(stack: Stack, machine: Machine) -> None:
-    """Raise ResultsAtRiskError where runs of this very machine are noted whose results are not here."""
-    host = machine.owner.host
-    of_it = [run for run in runs.of_host(stack, host) if run.label == machine.label]
-    at_risk = [run.id for run in of_it if run.results not in SAFE]
-    if at_risk and host not in os.environ.get(DISCARD, "").split(","):
-        raise ResultsAtRiskError(
-            f"{machine.label}: not ended, since the results of {', '.join(at_risk)} were not brought back and verified. "
-            f"`rig up` in its project takes it over again, then `rig results {host}` brings them; or give them up with "
-            "`rig reap --discard`."
-        )
-
-
 def _made_here(home: Path, machine: Machine, rentals: Sequence[Rental]) -> bool:
-    """Whether this computer made it: the ledger tells, or, where that was lost, the host key that was made for it."""
+    """Whether this computer made it: the ledger tells, or, where that was lost, the host key that was made for it.
+
+    What was only found and entered afterwards (`adopted`) may be another computer's.
+    """
     of_label = [r for r in rentals if (r.provider, r.label) == (machine.provider, machine.label)]
     if of_label:
-        return any(_is(rental, machine) for rental in of_label)
+        return any(_is(rental, machine) and rental.times[0][1] != "adopted" for rental in of_label)
     key = f"{machine.owner.host}-{machine.generation}"
     return (stack_of(home, machine.owner).dir / "hostkeys" / key).exists()
 
 
-def _being_ended(home: Path, one: Left) -> bool:
-    return any(one.rental and r.id == one.rental.id and r.state == "ending" for r in Ledger(home).open_rentals())
-
-
-def _is_recorded(recorded: Host | None, one: Left) -> bool:
+def is_recorded(recorded: Host | None, one: Left) -> bool:
+    """Whether this is the machine that a stack's record has."""
     return recorded is not None and (recorded.provider, recorded.id) == (one.provider, one.id)
 
 

@@ -111,8 +111,7 @@ def _chosen(left: Sequence[Left], named: Sequence[str]) -> list[Left]:
 
 def _ended(home: Path, chosen: Sequence[Left], *, discard: bool) -> dict[str, str]:
     """End these, those of different hosts side by side. Returns label → what went wrong."""
-    from gpurig import gate
-    from gpurig import reap as left_over
+    from gpurig import gate, reaping
 
     by_owner: dict[Any, list[Left]] = {}
     for one in chosen:
@@ -126,7 +125,7 @@ def _ended(home: Path, chosen: Sequence[Left], *, discard: bool) -> dict[str, st
             failed = {}
             for one in of_owner:
                 try:
-                    left_over.end(home, one, report=report)
+                    reaping.end(home, one, report=report)
                 except RigError as error:
                     failed[one.label] = str(error)
             return failed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from gpurig import engine, reap, records, runs, settle
+from gpurig import engine, reap, reaping, records, runs, settle
 from gpurig.errors import ConfigError
 from gpurig.ledger import Ledger
 from gpurig.stack import Stack
@@ -50,11 +51,56 @@ def test_reap_ends_one_too_many_and_not_the_recorded_one(rig: Rig, stack: Stack,
     rig("up", "--yes")
     (kept,) = vast.living()
     extra = stray(vast, kept.mark)
+    lost = intended(stack, "trainer", project="unit", stack="test", label="gpurig.unit.test.trainer.1")
+    Ledger(stack.home).note(lost, "absent")
     (one,) = json.loads(rig("reap", "--json")[1])["left"]
     assert (one["id"], one["why"]) == (extra, f"one too many: trainer is vastai {kept.id}")
     rig("reap", "--yes")
     assert ids(vast) == [kept.id]
     assert records.require(stack, "trainer").id == kept.id
+
+
+def test_a_second_machine_that_we_did_not_make_is_unknown_here_too(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    (kept,) = vast.living()
+    another = stray(vast, kept.mark)
+    assert "unknown here" in rig("reap", "--yes")[1]
+    assert ids(vast) == [kept.id, another]
+
+
+def test_ending_one_machine_takes_over_no_other_of_its_host(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    """Another computer's machine of the same host must not become ours by our ending our own."""
+    write(stack, trainer="")
+    rig("up", "--yes")
+    another = stray(vast, "gpurig.unit.test.trainer.7.0123456789ab")
+    records.remove(stack, "trainer")
+    assert rig("reap", "--yes")[0] == 0
+    assert ids(vast) == [another]
+    assert [rental.generation for rental in Ledger(stack.home).rentals()] == [1]
+    assert rig("reap", "--yes")[0] == 0
+    assert ids(vast) == [another]
+
+
+def test_finishing_an_end_ends_no_other_machine_of_its_host(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    another = stray(vast, "gpurig.unit.test.trainer.7.0123456789ab")
+    (rental,) = Ledger(stack.home).open_rentals()
+    Ledger(stack.home).note(rental.id, "ending", reason="interrupted")
+    assert rig("reap", "--yes")[0] == 0
+    assert ids(vast) == [another]
+    assert Ledger(stack.home).open_rentals() == []
+
+
+def test_what_was_only_found_is_not_made_here(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    another = stray(vast, FOREIGN)
+    Ledger(stack.home).adopt(
+        another, provider="vastai", label="gpurig.other.prod.trainer.3", project="other", stack="prod", host="trainer",
+        generation=3, price=Decimal(1), price_stopped=None, offer={},
+    )  # fmt: skip
+    assert "unknown here" in rig("reap", "--yes")[1]
+    assert ids(vast) == [another]
 
 
 def test_a_machine_of_our_label_that_we_did_not_make_is_unknown_here(rig: Rig, stack: Stack, vast: Vastai) -> None:
@@ -131,7 +177,7 @@ def test_what_came_into_a_stack_meanwhile_is_not_ended(rig: Rig, stack: Stack, v
     (one,) = reap.left(stack.home, reap.listing(["vastai"]), ["vastai"], Ledger(stack.home).rentals())
     records.save(stack, recorded)
     with pytest.raises(ConfigError, match="stack test has it now"):
-        reap.end(stack.home, one, report=lambda _: None)
+        reaping.end(stack.home, one, report=lambda _: None)
     assert len(vast.living()) == 1
 
 
