@@ -38,7 +38,7 @@ Kind = Literal[
 ]
 
 UNSURE = ("intended", "rented", "ending")
-"""Last entries after which a machine may bill that no record tells of."""
+"""Last entries of a call whose end is not known: a machine may bill, whatever a record tells."""
 
 CLOSED = ("refused", "absent", "ended", "gone")
 
@@ -124,7 +124,7 @@ class Ledger:
         return self._fold("SELECT at, rental, kind, data FROM entries ORDER BY seq", ())
 
     def open_rentals(self, *, label: str = "") -> list[Rental]:
-        """Those that bill, or may; of one label, or all."""
+        """Those that bill, or may; of one label, or all. Quick, since every command asks."""
         marks = ",".join("?" * len(CLOSED))
         query = (
             "SELECT at, rental, kind, data FROM entries WHERE rental NOT IN "  # noqa: S608 (only question marks go in)
@@ -139,18 +139,6 @@ class Ledger:
     def of_stack(self, project: str, stack: str) -> list[Rental]:
         """Every rental ever of one stack, oldest first."""
         return [r for r in self.rentals() if (r.project, r.stack) == (project, stack)]
-
-    def unsure(self) -> list[Rental]:
-        """Those that may bill and that nobody knows of; quick, since every command asks."""
-        last = (
-            "SELECT rental, kind, MAX(seq) FROM entries GROUP BY rental"  # SQLite takes kind from the row with the most
-        )
-        marks = ",".join("?" * len(UNSURE))
-        query = (
-            "SELECT at, rental, kind, data FROM entries WHERE rental IN "  # noqa: S608 (only question marks go in)
-            f"(SELECT rental FROM ({last}) WHERE kind IN ({marks})) ORDER BY seq"
-        )
-        return self._fold(query, UNSURE)
 
     def _fold(self, query: str, values: Iterable[str]) -> list[Rental]:
         if not self.file.exists():

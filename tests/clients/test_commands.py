@@ -6,8 +6,10 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from gpurig import records
-from gpurig.ledger import Ledger
+from gpurig.ledger import Kind, Ledger
 from gpurig.stack import Stack
 from tests.clients.commands import Rig, intended, write
 
@@ -64,6 +66,26 @@ def test_what_somebody_works_on_is_not_warned_of(rig: Rig, stack: Stack) -> None
     intended(stack)
     with records.host_lock(Stack("x", "y", stack.root, stack.home), "z"):
         assert rig("status")[2] == ""
+
+
+@pytest.mark.parametrize("state", ["listed", "accepted", "stopped"])
+def test_a_machine_that_no_record_has_is_told_of_whatever_its_state(rig: Rig, stack: Stack, state: Kind) -> None:
+    """`rig up` was killed while it booted, or was accepted: it bills, and no record tells of it."""
+    rental = intended(stack)
+    Ledger(stack.home).note(rental, "rented", machine="1001")
+    Ledger(stack.home).note(rental, state)
+    assert "gpurig.x.y.z.1 may still bill" in rig("runs")[2].splitlines()[0]
+    with records.host_lock(Stack("x", "y", stack.root, stack.home), "z"):
+        assert rig("runs")[2] == ""
+
+
+def test_a_recorded_machine_is_not_warned_of_but_another_one_of_its_host_is(rig: Rig, stack: Stack) -> None:
+    write(stack, trainer="")
+    rig("up", "--yes")
+    assert rig("runs")[2] == ""
+    record = stack.dir / "hosts" / "trainer.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "id": "another"}))
+    assert "gpurig.unit.test.trainer.1 may still bill" in rig("runs")[2]
 
 
 def test_many_warnings_are_counted(rig: Rig, stack: Stack) -> None:

@@ -49,7 +49,7 @@ def test_prices_stay_exact(ledger: Ledger) -> None:
 
 
 def test_nothing_is_written_by_reading(ledger: Ledger) -> None:
-    assert ledger.rentals() == ledger.open_rentals() == ledger.unsure() == []
+    assert ledger.rentals() == ledger.open_rentals() == []
     assert not ledger.file.exists()
 
 
@@ -64,12 +64,7 @@ def test_open_and_unsure_rentals_are_found(ledger: Ledger) -> None:
         for kind in kinds:
             ledger.note(rental, kind)
     assert {r.host for r in ledger.open_rentals()} == {"intended", "rented", "listed", "accepted", "stopped", "ending"}
-    assert {r.host for r in ledger.unsure()} == {"intended", "rented", "ending"}
-    assert {r.host: r.state for r in ledger.unsure()} == {
-        "intended": "intended",
-        "rented": "rented",
-        "ending": "ending",
-    }
+    assert {r.host for r in ledger.open_rentals() if r.unsure} == {"intended", "rented", "ending"}
     assert [r.host for r in ledger.open_rentals(label="gpurig.p.s.listed.1")] == ["listed"]
     assert [r.host for r in ledger.of_host("p", "s", "stopped")] == ["stopped"]
     assert len(ledger.of_stack("p", "s")) == len(states)
