@@ -43,6 +43,11 @@ def names() -> tuple[str, ...]:
     return tuple(gpu.name for gpu in _table())
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """A canonical name, and the other names that the table has for it."""
+    return (name, *_rows().get(name, {}).get("also", ()))
+
+
 def ambiguous(name: str) -> tuple[str, ...]:
     """Canonical names that a name without its size may mean: `A100` is `A100 40GB` or `A100 80GB`."""
     plain = _plain(name)

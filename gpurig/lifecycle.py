@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gpurig import access, gate, orders, providers, reach, records, renting, settle
+from gpurig import access, clock, entries, gate, orders, providers, reach, records, renting, settle
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
@@ -71,9 +71,19 @@ def ensure(stack: Stack, name: str, spec: HostSpec, *, report: Report) -> Host:
 
 
 def observe(stack: Stack, host: Host) -> Machine | None:
-    """The host's machine as its provider lists it now, running or not; None where it is gone. Changes nothing."""
-    machines = providers.provider(host.provider).machines(stack, Owner(host.project, host.stack, host.name))
-    return next((machine for machine in machines if machine.id == host.id), None)
+    """The host's machine as its provider lists it now, running or not; None where it is gone. Changes nothing.
+
+    A rented one that is not listed is looked for until the listing must show it: one gap says nothing.
+    """
+    owner = Owner(host.project, host.stack, host.name)
+    provider = providers.provider(host.provider)
+    patience = providers.renter(host.provider).listing_delay if provider.rents else 0.0
+    deadline = clock.monotonic() + patience
+    while True:
+        found = next((machine for machine in provider.machines(stack, owner) if machine.id == host.id), None)
+        if found or clock.monotonic() >= deadline:
+            return found
+        clock.sleep(settle.LOOK_SECONDS)
 
 
 def forget(stack: Stack, host: Host) -> str:
@@ -149,6 +159,12 @@ def _adopt(
             kept = machine
             continue
         why = "an extra one" if kept else "its configuration changed"
+        if kept and entries.worked(stack, machine):
+            report(
+                f"{owner.host}: {machine.provider} {machine.id} ({machine.label}) is kept beside {kept.id}: it was accepted once "
+                "and may hold work. It costs money; `rig reap` ends it"
+            )
+            continue
         report(f"{owner.host}: ending {machine.label} ({why})")
         _guard(stack, providers.provider(machine.provider), machine)
         settle.remove(stack, machine, why, report)

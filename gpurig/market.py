@@ -11,7 +11,7 @@ from datetime import timedelta
 from gpurig import clock, offers
 from gpurig.ledger import Ledger
 from gpurig.offers import Answer, Offer
-from gpurig.providers import Owner
+from gpurig.providers import Owner, listing
 from gpurig.rental import RentalSpec
 from gpurig.stack import Stack
 
@@ -28,7 +28,7 @@ _taken_lock = threading.Lock()
 def candidates(spec: RentalSpec, bad: frozenset[tuple[str, str]] = frozenset()) -> tuple[list[Offer], list[Answer]]:
     """The offers that meet a spec, best first, and what every provider answered."""
     wish = spec.wish(bad)
-    answers = offers.search(spec.sources(), wish)
+    answers = listing.shared((spec.sources(), wish), lambda: offers.search(spec.sources(), wish))
     found = [offer for answer in answers for offer in answer.offers]
     return offers.ranked(found, wish, spec.sources()), answers
 

@@ -12,8 +12,8 @@ from typing import Any
 from gpurig import providers
 from gpurig.errors import RigError
 
-SECONDS = 15.0
-"""How long one provider may take to answer a search."""
+SECONDS = 180.0
+"""How long one provider may take to answer a search, its place in the vendor's queue included; see api.ASK_SECONDS."""
 
 DAY = 24
 

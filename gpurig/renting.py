@@ -5,7 +5,9 @@ Called by the life cycle, which holds the host's lock. Never holds more than one
 
 from __future__ import annotations
 
-from gpurig import acceptance, budget, clock, market, offers, orders, providers, reach, records, settle
+from decimal import Decimal
+
+from gpurig import acceptance, budget, clock, entries, market, offers, orders, providers, reach, records, settle
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
@@ -19,6 +21,9 @@ READY_SECONDS = 600.0
 
 READY_SECONDS_LARGE = 1200.0
 """The same with LARGE or more GPUs: such machines take longer to boot."""
+
+PRICE_MARGIN = Decimal("1.01")
+"""What a vendor's listing may round a price up by."""
 
 LARGE = 8
 LOOK_SECONDS = 5.0
@@ -41,7 +46,7 @@ def rented(
         try:
             return _accepted(stack, owner, spec, machine, recorded, report)
         except (BrokenError, reach.UnreachableError) as error:
-            rental = settle.rental_of(stack, machine)
+            rental = entries.rental_of(stack, machine)
             ours = rental is not None and rental.offer and "accepted" not in [kind for _, kind in rental.times]
             if rental is None or not ours:
                 raise RigError(
@@ -106,7 +111,7 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
             generation=generation,
             price=offer.price,
             price_stopped=offer.stopped,
-            offer=offer.to_dict(),
+            offer={**offer.to_dict(), "account": providers.account(offer.provider)},
         )
     where, answered = (offer.provider, owner, generation), True
     try:
@@ -117,7 +122,7 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
             if left:
                 settle.remove(stack, left, f"made by a refusal: {error}", report)
                 raise RefusedError(str(error), another=error.another) from error
-        settle.enter(stack, rental, "refused", report, reason=str(error))
+        entries.enter(stack, rental, "refused", report, reason=str(error))
         records.supersede(stack, owner.host, generation)
         if isinstance(error, RefusedError):
             raise
@@ -131,7 +136,7 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
         )
         machine_id = ""
     if machine_id:
-        settle.enter(stack, rental, "rented", report, machine=machine_id)
+        entries.enter(stack, rental, "rented", report, machine=machine_id)
     machine = settle.find(stack, rental, where, report, answered=answered)
     if machine is None and machine_id:
         raise RigError(
@@ -140,7 +145,7 @@ def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Re
         )
     if machine is None:
         records.supersede(stack, owner.host, generation)
-        settle.enter(stack, rental, "absent", report)
+        entries.enter(stack, rental, "absent", report)
         raise RefusedError(f"{offer.provider}: {offer.id} was asked for, and is not in the listing.")
     return machine
 
@@ -151,9 +156,12 @@ def _accepted(
     """The host on this machine, once it runs, lets us in and is what was paid for. Raises BrokenError where it is not."""
     deadline = clock.monotonic() + (READY_SECONDS_LARGE if spec.count >= LARGE else READY_SECONDS)
     order = orders.order(stack, owner, spec, machine.generation)
-    rental = settle.rental_of(stack, machine)
+    rental = entries.rental_of(stack, machine)
     if rental and rental.state == "stopped":
-        settle.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
+        entries.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
+    fresh = recorded is None or recorded.id != machine.id
+    if fresh and machine.price is not None and machine.price > spec.max_price * PRICE_MARGIN:
+        raise BrokenError(f"it is billed ${machine.price:.3f} an hour, and max_price is ${spec.max_price}")
     host = _prepared(stack, machine, order, deadline, report)
     try:
         reach.wait(stack, host, seconds=max(0.0, deadline - clock.monotonic()), report=report, settling=True)
@@ -161,11 +169,11 @@ def _accepted(
         if recorded or not error.lasting:
             raise
         raise BrokenError("it shows another host key, so its start-up script did not do its work") from error
-    rental = settle.rental_of(stack, machine)
-    if recorded is None or recorded.id != machine.id:
+    rental = entries.rental_of(stack, machine)
+    if fresh:
         acceptance.check(stack, host, spec, rental.offer if rental else {}, report=report)
     if rental and "accepted" not in [kind for _, kind in rental.times]:
-        settle.enter(stack, rental.id, "accepted", report)
+        entries.enter(stack, rental.id, "accepted", report)
     return host
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
-from gpurig import clock, providers, records
+from gpurig import clock, entries, providers, records
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
-from gpurig.ledger import Kind, Ledger, Rental
+from gpurig.ledger import Ledger, Rental
 from gpurig.providers import Machine, Owner, Report
 from gpurig.stack import Stack
 
@@ -38,7 +37,11 @@ def listed(owner: Owner, names: Iterable[str], stack: Stack) -> list[Machine]:
     """Every machine of this owner at these providers; each once. Raises RigError where one cannot be asked."""
     found: dict[tuple[str, str], Machine] = {}
     for name in names:
-        for machine in providers.provider(name).machines(stack, owner):
+        try:
+            machines = providers.provider(name).machines(stack, owner)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise RigError(f"{name}: its listing was not understood ({type(error).__name__}: {error}).") from error
+        for machine in machines:
             found.setdefault((name, machine.id), replace(machine, provider=name))
     return list(found.values())
 
@@ -50,34 +53,35 @@ def settled(stack: Stack, owner: Owner, names: Sequence[str], report: Report, *,
     """
     machines = listed(owner, names, stack)
     for rental in _noted(stack, owner, names, report):
-        machines = _awaited(stack, owner, names, rental, machines, report)
-        here = next((m for m in machines if _is(rental, m)), None)
+        machines = _awaited(stack, owner, names, rental, machines, report, ending=ending)
+        here = next((m for m in machines if entries.belongs(rental, m)), None)
         if here and rental.state == "ending" and not ending:
             report(f"{owner.host}: going on to end {here.label} ({here.provider} {here.id}): {rental.reason}")
             remove(stack, here, rental.reason, report)
             machines = [machine for machine in machines if machine.id != here.id]
         elif here and rental.state in ("intended", "rented"):
-            enter(stack, rental.id, "listed", report, machine=here.id)
+            entries.enter(stack, rental.id, "listed", report, machine=here.id)
         elif here is None:
             _missing(stack, owner, rental, report, ending=ending)
     for machine in machines:
-        if providers.provider(machine.provider).rents and rental_of(stack, machine) is None:
-            _adopted(stack, machine, report)
+        if providers.provider(machine.provider).rents and entries.rental_of(stack, machine) is None:
+            entries.adopted(stack, machine, report)
     return machines
 
 
 def _missing(stack: Stack, owner: Owner, rental: Rental, report: Report, *, ending: bool) -> None:
-    """Enter what became of a rental that no listing shows any more, or ever did."""
+    """Enter what became of a rental that no listing shows any more, or ever did. Raises ConfigError under another account's key."""
+    entries.accounts_match(rental)
     records.supersede(stack, owner.host, rental.generation)
     if rental.machine and (ending or rental.state in ("rented", "ending")):
         by_id = Machine(rental.machine, owner, rental.generation, "", running=False, provider=rental.provider)
         providers.provider(rental.provider).end(stack, by_id)
     if rental.state == "ending":
-        enter(stack, rental.id, "ended", report)
+        entries.enter(stack, rental.id, "ended", report)
     elif rental.machine:
-        enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
+        entries.enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
     else:
-        enter(stack, rental.id, "absent", report)
+        entries.enter(stack, rental.id, "absent", report)
 
 
 def find(
@@ -103,7 +107,7 @@ def find(
             shown, looks = [], looks - 1
         for machine in shown:
             if machine.generation == generation:
-                enter(stack, rental, "listed", report, machine=machine.id)
+                entries.enter(stack, rental, "listed", report, machine=machine.id)
                 return machine
         if clock.monotonic() >= deadline and looks >= LOOKS:
             return None
@@ -113,9 +117,9 @@ def find(
 def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
     """End one machine: done when the call was understood and the listing no longer shows it. Raises RigError where it does."""
     provider = providers.provider(machine.provider)
-    rental = rental_of(stack, machine) if provider.rents else None
+    rental = entries.rental_of(stack, machine) if provider.rents else None
     if rental:
-        enter(stack, rental.id, "ending", report, reason=why)
+        entries.enter(stack, rental.id, "ending", report, reason=why)
     patience = RENTED_END_SECONDS if provider.rents else END_SECONDS
     deadline, pause, told = clock.monotonic() + patience, 0.5, ""
     while True:
@@ -137,7 +141,7 @@ def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
         clock.sleep(pause)
         pause = min(LOOK_SECONDS, pause * 1.5)
     if rental:
-        enter(stack, rental.id, "ended", report)
+        entries.enter(stack, rental.id, "ended", report)
     records.supersede(stack, machine.owner.host, machine.generation)
 
 
@@ -146,33 +150,13 @@ def gone(stack: Stack, host: Host) -> str:
     provider = providers.provider(host.provider)
     if not provider.rents:
         return ""
+    rentals = [r for r in Ledger(stack.home).of_host(host.project, host.stack, host.name) if r.machine == host.id]
+    for rental in rentals:
+        entries.accounts_match(rental)
     why = providers.renter(host.provider).why_gone(host.id)
-    for rental in Ledger(stack.home).of_host(host.project, host.stack, host.name):
-        if rental.machine == host.id:
-            Ledger(stack.home).note(rental.id, "gone", reason=why)
+    for rental in rentals:
+        Ledger(stack.home).note(rental.id, "gone", reason=why)
     return why
-
-
-def rental_of(stack: Stack, machine: Machine) -> Rental | None:
-    """The open entry of a machine; None where the ledger has none, or cannot be read."""
-    try:
-        rentals = Ledger(stack.home).open_rentals(label=machine.label)
-    except RigError:
-        return None
-    return next((rental for rental in rentals if _is(rental, machine)), None)
-
-
-def enter(stack: Stack, rental: str, kind: Kind, report: Report, **data: str) -> None:
-    """Enter what was found out. Where the ledger cannot be written, the rental stays open there, and that is told."""
-    try:
-        Ledger(stack.home).note(rental, kind, **data)
-    except RigError as error:
-        report(f"Warning: {error}")
-
-
-def _is(rental: Rental, machine: Machine) -> bool:
-    same = rental.provider == machine.provider and rental.label == machine.label
-    return same and rental.machine in ("", machine.id)
 
 
 def _noted(stack: Stack, owner: Owner, names: Sequence[str], report: Report) -> list[Rental]:
@@ -185,41 +169,36 @@ def _noted(stack: Stack, owner: Owner, names: Sequence[str], report: Report) -> 
 
 
 def _awaited(
-    stack: Stack, owner: Owner, names: Sequence[str], rental: Rental, machines: list[Machine], report: Report
+    stack: Stack,
+    owner: Owner,
+    names: Sequence[str],
+    rental: Rental,
+    machines: list[Machine],
+    report: Report,
+    *,
+    ending: bool,
 ) -> list[Machine]:
-    """The listing, once it shows this rental or must have shown it; what it showed before is looked for LOOKS times."""
+    """The listing, once it shows this rental or must have shown it; one gap in a listing says nothing.
+
+    ending: what the vendor's own id can end need not be looked for.
+    """
     never_seen = rental.state in ("intended", "rented")
-    delay = timedelta(seconds=WORK_SECONDS + providers.renter(rental.provider).listing_delay if never_seen else 0)
+    delay = providers.renter(rental.provider).listing_delay
+    if never_seen:
+        until = rental.since + timedelta(seconds=WORK_SECONDS + delay)
+        what = f"an interrupted run may have rented {rental.label}; looking for it"
+    else:
+        until = clock.now() + timedelta(seconds=0 if ending or rental.state == "ending" else delay)
+        what = f"{rental.provider} does not list {rental.machine} just now; looking for it"
     looks, told = 1, False
-    while not any(_is(rental, machine) for machine in machines):
-        left = (rental.since + delay - clock.now()).total_seconds()
-        if left < 0 and looks >= LOOKS:
+    while not any(entries.belongs(rental, machine) for machine in machines):
+        left = (until - clock.now()).total_seconds()
+        if left <= 0 and looks >= LOOKS:
             break
         if left > 0 and not told:
-            report(f"{owner.host}: an interrupted run may have rented {rental.label}; looking for it for {left:.0f} s")
+            report(f"{owner.host}: {what} for {left:.0f} s")
             told = True
         clock.sleep(min(LOOK_SECONDS, max(left + 0.1, 1.0)))
         machines = listed(owner, names, stack)
         looks += 1
     return machines
-
-
-def _adopted(stack: Stack, machine: Machine, report: Report) -> None:
-    """Enter a machine of ours that the ledger here does not know, from another laptop or a lost ledger."""
-    owner = machine.owner
-    report(f"{owner.host}: found {machine.label} ({machine.provider} {machine.id}), which the ledger did not have")
-    try:
-        Ledger(stack.home).adopt(
-            machine.id,
-            provider=machine.provider,
-            label=machine.label,
-            project=owner.project,
-            stack=owner.stack,
-            host=owner.host,
-            generation=machine.generation,
-            price=machine.price if machine.price is not None else Decimal(0),
-            price_stopped=None,
-            offer={},
-        )
-    except RigError as error:
-        report(f"Warning: {error}")

@@ -82,6 +82,8 @@ def trial(kind: type[Vendor], program: Program, seed: int, *, tell: bool = False
             if chance.random() < 0.1 and vendor.living():  # noqa: PLR2004
                 vendor.end(vendor.living()[0])  # the vendor takes it away
                 clock.sleep(vendor.lag)  # until then nobody can know
+            if chance.random() < 0.15:  # noqa: PLR2004
+                vendor.blind_until = clock.monotonic() + chance.choice((10.0, 30.0, 45.0))
             run(action, kill=True)
         _until_done(outcome, "up", run)
         if len(vendor.living()) != 1 and not outcome.wrong:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from bench.leaks import naive
-from gpurig import acceptance, config, engine, keys, offers, providers, reach
+from gpurig import acceptance, config, engine, keys, providers, reach
 from gpurig.providers import BrokenError, api
 from gpurig.stack import Stack, write_private
 from tests.clients.fake import GOOD_KEY
@@ -133,7 +133,7 @@ def replace(job: dict[str, Any]) -> None:
     os.environ |= dict.fromkeys(KEYS, GOOD_KEY)
     replaced: list[tuple[Any, str, Any]] = [
         (api, "SECONDS", httpx.Timeout(job["patience"])),
-        (offers, "SECONDS", job["patience"] * 4),
+        (api, "ASK_SECONDS", job["patience"] * 4),
         (keys, "_make", _key),
         (reach, "wait", lambda *_, **__: None),
         (acceptance, "check", _acceptance(Path(job["home"]), job.get("bad", 0))),

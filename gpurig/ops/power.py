@@ -129,9 +129,9 @@ def _rental(stack: Stack, host: Host) -> Rental | None:
 
 
 def _enter(stack: Stack, rental: Rental, kind: str) -> None:
-    from gpurig import settle
+    from gpurig import entries
 
-    settle.enter(stack, rental.id, kind, console.say)  # type: ignore[arg-type]  # one of the ledger's kinds
+    entries.enter(stack, rental.id, kind, console.say)  # type: ignore[arg-type]  # one of the ledger's kinds
 
 
 def _going(stack: Stack, host: Host) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,6 +200,12 @@ def renter(name: str) -> Renter:
     """The provider called `name`, which rents machines out."""
     made: Renter = import_module(f"{_package(name)}.provider").Provider()
     return made
+
+
+def account(name: str) -> str:
+    """A short mark of the account in use at a provider that rents, from its key; empty where it has no key of its own."""
+    vendor = getattr(import_module(f"{_package(name)}.client"), "VENDOR", None)
+    return hashlib.sha256(vendor.secret().encode()).hexdigest()[:12] if vendor else ""
 
 
 def spec_class(name: str) -> type[HostSpec]:

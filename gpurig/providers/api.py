@@ -6,6 +6,7 @@ answer is for the life cycle to find out, from the vendor's listing.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import os
@@ -22,6 +23,9 @@ from gpurig.providers import DoubtError, RefusedError, pace
 
 SECONDS = httpx.Timeout(30.0, connect=10.0)
 """How long a call may take: to connect, and between two pieces of the answer."""
+
+ASK_SECONDS = 15.0
+"""How long one call of a search may take, from its first byte to the last of its answer."""
 
 TRIES = 5
 """How often a call that changes nothing is made before its failure is told."""
@@ -98,12 +102,15 @@ class Api:
         return self._once(method, path, kind, parts)
 
     async def ask(self, path: str, *, method: str = "GET", kind: str = "read", **parts: Any) -> Any:
-        """`read`, made once, for a search among many vendors at once."""
-        await clock.pause(pace.claim(self.vendor.name, kind, self._every))
+        """`read`, made once, for a search among many vendors at once; its time limit begins when its turn has come."""
         request = self._request(method, path, parts)
+        await clock.pause(pace.claim(self.vendor.name, kind, self._every))
         async with httpx.AsyncClient(timeout=SECONDS, verify=trust()) as client:
             try:
-                response = await client.send(client.build_request(**request))
+                async with asyncio.timeout(ASK_SECONDS):
+                    response = await client.send(client.build_request(**request))
+            except TimeoutError as error:
+                raise RigError(f"{self.vendor.name}: no answer within {ASK_SECONDS:.0f} s") from error
             except httpx.HTTPError as error:
                 raise RigError(self._silence(error)) from error
         return self._understood(response)

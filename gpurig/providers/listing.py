@@ -1,36 +1,39 @@
-"""One listing for all who ask at the same time: ten hosts that wait for their machines cost a vendor no more calls than one."""
+"""One answer for all who ask the same at the same time: ten hosts that wait for their machines cost a vendor no more calls than one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from gpurig import clock
-from gpurig.providers import Machine
+
+Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
 class _Latest:
-    """A vendor's newest listing. started: when it was begun, by gpurig.clock."""
+    """The newest answer to a question. started: when it was begun, by gpurig.clock."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     started: float = float("-inf")
-    machines: list[Machine] = field(default_factory=list)
+    answer: Any = None
 
 
-_LATEST: dict[str, _Latest] = {}
+_LATEST: dict[Hashable, _Latest] = {}
 _LOCK = threading.Lock()
 
 
-def shared(vendor: str, ask: Callable[[], list[Machine]]) -> list[Machine]:
-    """A listing that was begun after this call: one that somebody else began meanwhile, else `ask`'s. Raises what `ask` raises."""
+def shared(question: Hashable, ask: Callable[[], Found]) -> Found:
+    """An answer that was begun after this call: one that somebody else began meanwhile, else `ask`'s. Raises what `ask` raises."""
     wanted_since = clock.monotonic()
     with _LOCK:
-        latest = _LATEST.setdefault(vendor, _Latest())
+        latest = _LATEST.setdefault(question, _Latest())
     with latest.lock:
         if latest.started <= wanted_since:
             started = clock.monotonic()
-            latest.machines = ask()
+            latest.answer = ask()
             latest.started = started
-        return latest.machines
+        found: Found = latest.answer
+        return found

@@ -92,7 +92,7 @@ def route(method: str, path: str, kind: str) -> Callable[[Handler], Handler]:
 class Vendor:
     """What the fakes share. Subclasses add routes, an error format, and the vendor's own rules.
 
-    lag: seconds that listings are behind, after a machine was made and after it ended. boots: seconds until it runs.
+    blind_until: until then listings show nothing at all. lag: seconds that listings are behind, after a machine was made and after it ended. boots: seconds until it runs.
     every: least seconds between two calls of a kind; enforced where `strict_pace`. balance: USD.
     """
 
@@ -115,6 +115,7 @@ class Vendor:
         self.balance = 100.0
         self.strict_pace = False
         self.lists_twice = False
+        self.blind_until = float("-inf")
         self.address = "127.0.0.1"
         self.port = 22
         self._numbers = 1000
@@ -150,6 +151,8 @@ class Vendor:
     def shown(self) -> list[Rented]:
         """The machines that a listing shows now."""
         now = clock.monotonic()
+        if now < self.blind_until:
+            return []
         found = [m for m in self.machines.values() if m.listed_from <= now < m.unlisted_from]
         return found * 2 if self.lists_twice else found
 

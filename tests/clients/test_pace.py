@@ -31,8 +31,8 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambdalabs]:
 
 
 def slower(monkeypatch: pytest.MonkeyPatch, vendor: Lambdalabs) -> None:
-    """From now on time passes only twenty times faster, so that a second is more than this machine's own pauses."""
-    faster(monkeypatch.setattr, 20)
+    """From now on time passes only five times faster, so that a second is more than this machine's own pauses."""
+    faster(monkeypatch.setattr, 5)
     monkeypatch.setattr(pace, "_PACES", {})
     vendor.calls, vendor._last = [], {}
 

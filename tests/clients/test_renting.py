@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
-from gpurig import config, lifecycle
+from gpurig import clock, config, lifecycle
+from gpurig.errors import ConfigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
+from gpurig.providers import Report
 from gpurig.stack import Stack
-from tests.clients.fake import Fault, Vendor
+from tests.clients.fake import READ_ONLY_KEY, Fault, Vendor
 from tests.clients.server import serving
 from tests.clients.vendors import VENDORS
 
@@ -26,10 +29,10 @@ def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     assert made.mistakes == []
 
 
-def ensure(stack: Stack, vendor: Vendor, **keys: object) -> Host:
-    entry = {"provider": vendor.name, "gpu": vendor.gpu, "max_price": 50, **keys}
+def ensure(stack: Stack, vendor: Vendor, report: Report = print) -> Host:
+    entry = {"provider": vendor.name, "gpu": vendor.gpu, "max_price": 50}
     spec = config.parse({"hosts": {"a": entry}}, "test").hosts["a"]
-    return lifecycle.ensure(stack, "a", spec, report=print)
+    return lifecycle.ensure(stack, "a", spec, report=report)
 
 
 def end(stack: Stack) -> None:
@@ -56,3 +59,36 @@ def test_no_fault_leaves_two_machines_or_one_forgotten(stack: Stack, vendor: Ven
     end(stack)
     assert vendor.living() == []
     assert Ledger(stack.home).open_rentals() == []
+
+
+def test_a_gap_in_the_listing_makes_no_host_gone(stack: Stack, vendor: Vendor) -> None:
+    host = ensure(stack, vendor)
+    vendor.blind_until = clock.monotonic() + 40
+    assert lifecycle.observe(stack, host) is not None
+    vendor.blind_until = clock.monotonic() + 40
+    assert ensure(stack, vendor) == host
+    assert [m.id for m in vendor.living()] == [host.id]
+
+
+def test_another_accounts_key_makes_no_host_gone(stack: Stack, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = ensure(stack, vendor)
+    elsewhere = type(vendor)()
+    with serving(elsewhere) as url:
+        monkeypatch.setenv(f"GPURIG_{vendor.name.upper()}_URL", url)
+        monkeypatch.setenv(import_module(f"gpurig.providers.{vendor.name}.client").VENDOR.key, READ_ONLY_KEY)
+        for refused in (lambda: lifecycle.forget(stack, host), lambda: end(stack)):
+            with pytest.raises(ConfigError, match="was rented with another key"):
+                refused()
+    assert [rental.state for rental in Ledger(stack.home).rentals()] == ["accepted"]
+
+
+def test_an_extra_machine_that_worked_is_kept_and_told_of(stack: Stack, vendor: Vendor) -> None:
+    first = ensure(stack, vendor)
+    (hidden,) = vendor.living()
+    hidden.listed_from = float("inf")  # a listing that lies for longer than any known delay
+    second = ensure(stack, vendor)
+    hidden.listed_from = 0
+    told: list[str] = []
+    assert ensure(stack, vendor, report=told.append).id == second.id
+    assert {m.id for m in vendor.living()} == {first.id, second.id}
+    assert any("may hold work" in line for line in told)

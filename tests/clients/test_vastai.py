@@ -43,6 +43,21 @@ def search(**wish: Any) -> list[offers.Offer]:
     return list(answer.offers)
 
 
+def test_a_dear_gpu_is_found_behind_hundreds_of_cheap_ones(vendor: Vastai) -> None:
+    vendor.offers = [offer(n, gpu="RTX 3060", price=0.05) for n in range(1, 261)]
+    vendor.offers.append(offer(300, gpu="H100 SXM", price=2.0, gpu_ram=81559))
+    (answer,) = offers.search(["vastai"], Wish(gpu="H100"))
+    assert [found.id for found in offers.ranked(answer.offers, Wish(gpu="H100"))] == ["300"]
+
+
+def test_a_machine_that_is_billed_above_the_maximum_is_ended(stack: Stack, vendor: Vastai) -> None:
+    vendor.offers[0]["dph_total"] = 3.5
+    host = ensure(stack)
+    assert vendor.machines[host.id].facts["offer"]["id"] != 1
+    (first, *_) = Ledger(stack.home).rentals()
+    assert (first.state, "billed $3.500 an hour" in first.reason) == ("ended", True)
+
+
 def test_a_price_holds_the_disk(vendor: Vastai) -> None:
     (first, *_) = offers.ranked(search(disk=72), Wish(gpu="RTX 4090", disk=72))
     assert first.price == Decimal("0.35") + Decimal("0.15") * 72 / 720
@@ -141,7 +156,7 @@ def test_all_pages_are_read(stack: Stack, vendor: Vastai) -> None:
         ({"max_price": 0.3}, r"max_price: nothing under \$0.3 an hour. The cheapest that meets the rest is \$0.36"),
         ({"disk": 4000}, "nobody offers|no offer meets it"),
         ({"region": "NA"}, "it is in Sweden, SE, not in NA"),
-        ({"gpu": "H200"}, "its GPU is RTX 4090, not H200"),
+        ({"gpu": "H200"}, "nobody offers 1 × H200 now"),
         ({"image": "nowhere/nothing"}, "image nowhere/nothing not found"),
     ],
 )

@@ -229,8 +229,8 @@ def test_every_vendor_s_machine_starts_and_is_accepted(
     machines: Containers, tmp_path: Path, e2e_home: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
     vendor: RealHosts = kind(machines)
-    faster(monkeypatch.setattr, 10)
-    monkeypatch.setattr(renting, "READY_SECONDS", 60.0)
+    faster(monkeypatch.setattr, 3)
+    monkeypatch.setattr(renting, "READY_SECONDS", 180.0)
     for name in ("RUNPOD_API_KEY", "LAMBDA_API_KEY", "DIGITALOCEAN_TOKEN", "PAPERSPACE_API_KEY"):
         monkeypatch.setenv(name, GOOD_KEY)
     stack = Stack(f"rented-{vendor.name}", "test", tmp_path, e2e_home)

@@ -26,7 +26,7 @@ def machine(e2e_stack: Stack) -> Iterator[Host]:
     host = lifecycle.ensure(e2e_stack, "machine", spec, report=print)
     on(e2e_stack, "sudo useradd -m plain && sudo cp -r ~/.ssh ~plain/ && sudo chown -R plain: ~plain/.ssh")
     yield host
-    lifecycle.end(e2e_stack, "machine", "container", report=print)
+    lifecycle.end(e2e_stack, "machine", ["container"], report=print)
 
 
 @pytest.fixture

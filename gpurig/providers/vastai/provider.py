@@ -9,7 +9,7 @@ from gpurig import boot, gpus, keys
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.offers import Offer, Wish
-from gpurig.providers import BrokenError, Machine, NotReadyError, Order, RefusedError, read_mark
+from gpurig.providers import BrokenError, DoubtError, Machine, NotReadyError, Order, RefusedError, read_mark
 from gpurig.providers.api import VendorRefusedError
 from gpurig.providers.rents import Rents
 from gpurig.providers.vastai.client import Client
@@ -28,6 +28,18 @@ ONSTART_LIMIT = 4048
 LEAST_CUDA = 12.8
 LEAST_COMPUTE = 600
 """What PyTorch needs: driver's CUDA version, and compute capability × 100."""
+
+NAMES = {
+    "A100 40GB": ("A100 PCIE", "A100 SXM4", "A100X"),
+    "A100 80GB": ("A100 PCIE", "A100 SXM4", "A100X"),
+    "H100": ("H100 PCIE", "H100 SXM"),
+    "RTX 4080 SUPER": ("RTX 4080S",),
+    "V100 16GB": ("Tesla V100",),
+    "V100 32GB": ("Tesla V100",),
+    "T4": ("Tesla T4",),
+    "P100": ("Tesla P100",),
+}
+"""What the vendor calls some models, where the table of GPUs does not say it; one name may mean several sizes."""
 
 DEAD = ("exited", "unknown", "offline")
 """States that an instance does not leave by itself."""
@@ -53,6 +65,8 @@ class Provider(Rents):
             "compute_cap": {"gte": LEAST_COMPUTE},
             "disk_space": {"gte": wish.disk},
         }
+        if wish.gpu:
+            filters["gpu_name"] = {"in": sorted({*gpus.spellings(wish.gpu), *NAMES.get(wish.gpu, ())})}
         found = await self._client.offers(filters, interruptible=wish.interruptible, disk=wish.disk)
         return [_offer(line, wish) for line in found]
 
@@ -90,6 +104,8 @@ class Provider(Rents):
             contract = error.body.get("new_contract") if isinstance(error.body, dict) else None
             another = error.status not in (402, 403)
             raise RefusedError(str(error), another=another, made=str(contract or "")) from error
+        if "new_contract" not in made:
+            raise DoubtError(f"vastai: {made.get('msg') or made.get('error') or 'its answer names no contract'}.")
         return str(made["new_contract"])
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
