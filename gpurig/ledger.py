@@ -8,10 +8,12 @@ newer one, and what is missing keeps the rental open: "may still bill".
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -40,6 +42,9 @@ Kind = Literal[
 UNSURE = ("intended", "rented", "ending")
 """Last entries of a call whose end is not known: a machine may bill, whatever a record tells."""
 
+FIRST = ("intended", "adopted")
+"""Entries that a rental begins with; they say what it is."""
+
 CLOSED = ("refused", "absent", "ended", "gone")
 
 _SCHEMA = """
@@ -48,7 +53,14 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS by_rental ON entries (rental);
 CREATE TRIGGER IF NOT EXISTS never_changed BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS never_removed BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER IF NOT EXISTS never_replaced BEFORE INSERT ON entries
+WHEN EXISTS (SELECT 1 FROM entries WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
+
+_NEWEST = "never_replaced"
+"""What the schema makes last, so that a ledger without it gets what it lacks."""
+
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +158,11 @@ class Ledger:
         with self._connected() as connection:
             rows = connection.execute(query, tuple(values)).fetchall()
         found: dict[str, Rental] = {}
-        for at, rental, kind, data in rows:
-            found[rental] = _after(found.get(rental), rental, datetime.fromisoformat(at), kind, json.loads(data))
+        try:
+            for at, rental, kind, data in rows:
+                found[rental] = _after(found.get(rental), rental, datetime.fromisoformat(at), kind, json.loads(data))
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise self._damaged(f"an entry is missing or not to be read: {type(error).__name__} {error}") from error
         return list(found.values())
 
     def _append(self, rental: str, kind: Kind, data: Mapping[str, Any]) -> None:
@@ -162,22 +177,44 @@ class Ledger:
         """An open ledger. Raises RigError where it cannot be read or written."""
         private_dir(self.home)
         try:
+            if not self.file.exists():
+                self._create()
             with closing(sqlite3.connect(self.file, timeout=30)) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
-                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name='never_removed'").fetchone():
+                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name=?", (_NEWEST,)).fetchone():
                     connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
                     self.file.chmod(0o600)
                 yield connection
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "").startswith(_DAMAGED):
+                raise self._damaged(str(error)) from error
             raise RigError(
                 f"{self.file}: the ledger cannot be used ({error}). Is the disk full? Nothing is rented without it; "
                 "ending hosts works."
             ) from error
 
+    def _create(self) -> None:
+        """An empty file that only its user may read; made beside and linked, since closing it here would drop SQLite's locks."""
+        descriptor, name = tempfile.mkstemp(prefix=".ledger-", dir=self.home)  # mode 0600
+        os.close(descriptor)
+        try:
+            with suppress(FileExistsError):
+                self.file.hardlink_to(name)
+        finally:
+            Path(name).unlink()
+
+    def _damaged(self, why: str) -> RigError:
+        return RigError(
+            f"{self.file}: the ledger cannot be used, it is damaged ({why}). Move the file aside, then `rig down --all` ends "
+            "a stack's hosts and `rig reap` finds everything else. Until then nothing is rented; ending hosts works."
+        )
+
 
 def _after(before: Rental | None, rental: str, at: datetime, kind: Kind, data: dict[str, Any]) -> Rental:
     """A rental after one more entry."""
     if before is None:
+        if kind not in FIRST:
+            raise ValueError(f"rental {rental} begins with `{kind}`")
         price_stopped = data.get("price_stopped")
         return Rental(
             id=rental,

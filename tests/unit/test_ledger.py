@@ -82,6 +82,44 @@ def test_entries_are_never_changed_nor_removed(ledger: Ledger, statement: str) -
     assert [rental.state for rental in ledger.rentals()] == ["intended"]
 
 
+def test_an_entry_is_not_replaced_either(ledger: Ledger) -> None:
+    ledger.intend(**FACTS)
+    with closing(sqlite3.connect(ledger.file)) as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="append only"):
+            connection.execute("INSERT OR REPLACE INTO entries VALUES (1, '2026', 'r', 'ended', '{}')")
+        connection.rollback()
+    assert [rental.state for rental in ledger.rentals()] == ["intended"]
+
+
+def test_an_older_ledger_gets_what_it_lacks(ledger: Ledger) -> None:
+    ledger.intend(**FACTS)
+    with closing(sqlite3.connect(ledger.file)) as connection:
+        connection.execute("DROP TRIGGER never_replaced")
+    ledger.rentals()
+    with closing(sqlite3.connect(ledger.file)) as connection, pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT OR REPLACE INTO entries VALUES (1, '2026', 'r', 'ended', '{}')")
+
+
+def test_a_rental_without_its_first_entry_is_told(ledger: Ledger) -> None:
+    ledger.note("lost", "rented", machine="1")
+    with pytest.raises(RigError, match=r"rental lost begins with `rented`.*Move the file aside"):
+        ledger.open_rentals()
+
+
+def test_nobody_else_reads_it_even_while_it_is_made(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect: Any = sqlite3.connect
+    modes: list[int] = []
+
+    def seen(file: Path, **options: Any) -> Any:
+        modes.append(file.stat().st_mode & 0o777)
+        return connect(file, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", seen)
+    ledger.intend(**FACTS)
+    assert modes == [0o600]
+    assert [path.name for path in ledger.home.iterdir()] == ["ledger.sqlite"]
+
+
 def test_only_its_user_reads_it(ledger: Ledger) -> None:
     ledger.intend(**FACTS)
     assert ledger.file.stat().st_mode & 0o077 == 0
@@ -142,5 +180,8 @@ def test_on_a_full_disk_nothing_is_rented_and_nothing_lost(full_disk: Ledger) ->
 def test_a_file_that_is_no_ledger_is_told(ledger: Ledger) -> None:
     ledger.home.mkdir()
     ledger.file.write_text("no database " * 100)
-    with pytest.raises(RigError, match="the ledger cannot be used"):
+    with pytest.raises(
+        RigError, match=r"the ledger cannot be used.*Move the file aside, then `rig down --all`"
+    ) as caught:
         ledger.rentals()
+    assert "disk full" not in str(caught.value)
