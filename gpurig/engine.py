@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from gpurig import budget, lifecycle, records
 from gpurig.config import StackConfig
 from gpurig.errors import ConfigError, RigError, about
 from gpurig.host import Host
-from gpurig.ledger import Ledger
+from gpurig.ledger import Ledger, Rental
 from gpurig.providers import Report
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack, locked, remember
@@ -51,9 +51,14 @@ def preview(stack: Stack, config: StackConfig) -> list[Step]:
 
 
 def known(stack: Stack) -> dict[str, tuple[str, ...]]:
-    """Hosts that have, or may have, a machine, with their providers: recorded, of interrupted runs, or in the ledger."""
+    """Hosts that have, or may have, a machine, with their providers: recorded, of interrupted runs, or in the ledger.
+
+    A ledger that cannot be read tells nothing: every command has warned of it already, and it must keep nothing from ending.
+    """
     found = {name: (host.provider,) for name, host in records.load(stack).items()} | records.intents(stack)
-    rentals = Ledger(stack.home).open_rentals() if Ledger(stack.home).file.exists() else []
+    rentals: list[Rental] = []
+    with suppress(RigError):
+        rentals = Ledger(stack.home).open_rentals()
     for rental in rentals:
         if (rental.project, rental.stack) == (stack.project, stack.name):
             found.setdefault(rental.host, (rental.provider,))

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
 
+warned: set[str] = set()
+"""Warnings that this command has given: each is given once, however many steps meet its cause."""
+
+
 def say(line: str) -> None:
     """A message for people, on stderr."""
+    if _told(line):
+        return
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
@@ -67,7 +73,12 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True, highlight=False)
     with console.status(what):
-        yield lambda line: console.print(line, markup=False)
+
+        def report(line: str) -> None:
+            if not _told(line):
+                console.print(line, markup=False)
+
+        yield report
 
 
 @contextmanager
@@ -83,6 +94,15 @@ def transfer(what: str) -> Iterator[Callable[[float, str], None] | None]:
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(what, total=1.0, speed="")
         yield lambda part, speed: bars.update(bar, completed=part, speed=speed)
+
+
+def _told(line: str) -> bool:
+    """Whether this warning was given already; notes it."""
+    if not line.startswith("Warning: "):
+        return False
+    before = line in warned
+    warned.add(line)
+    return before
 
 
 def moment(at: datetime) -> str:

@@ -22,6 +22,7 @@ def tell() -> None:
 
     Quick, since every command waits for it.
     """
+    console.warned.clear()
     base = home()
     if not (base / "ledger.sqlite").exists():
         return

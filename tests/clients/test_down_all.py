@@ -61,12 +61,17 @@ def test_down_all_works_from_the_vendors_listing_alone(rig: Rig, stack: Stack, v
     assert vast.living() == []
 
 
-def test_down_all_works_with_a_damaged_ledger(rig: Rig, stack: Stack, vast: Vastai) -> None:
+@pytest.mark.parametrize("words", [["--all"], [], ["a"]])
+def test_hosts_are_ended_with_a_damaged_ledger_too(rig: Rig, stack: Stack, vast: Vastai, words: list[str]) -> None:
     write(stack, a="")
     rig("up", "--yes")
     (stack.home / "ledger.sqlite").write_text("no database " * 100)
-    assert rig("down", "--all", "--yes")[1] == "Ended: a\n"
+    code, out, err = rig("down", *words, "--yes")
+    assert (code, out) == (0, "Ended: a\n")
+    assert err.count("the ledger cannot be used") == 1
+    assert "Move the file aside, then `rig down --all`" in err
     assert vast.living() == []
+    assert rig("status")[2].count("the ledger cannot be used") == 1
 
 
 def test_down_all_ends_what_it_can_and_tells_the_rest(
