@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from gpurig import budget, lifecycle, records
+from gpurig import budget, entries, lifecycle, providers, records
 from gpurig.config import StackConfig
 from gpurig.errors import ConfigError, RigError, about
 from gpurig.host import Host
 from gpurig.ledger import Ledger, Rental
-from gpurig.providers import Report
+from gpurig.providers import Machine, Report
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack, locked, remember
 
@@ -122,14 +122,33 @@ def choose(stack: Stack, hosts: Mapping[str, Sequence[str]], names: Iterable[str
 
 
 def forget_gone(stack: Stack, names: Iterable[str], *, report: Report) -> list[str]:
-    """Drop the records of those of these hosts whose machines their providers no longer list; returns their names."""
+    """Drop the records of those of these hosts whose machines their providers no longer list; returns their names.
+
+    Of the others, tells why one does not run, where its vendor says so.
+    """
     gone = []
     for host in [host for name, host in records.load(stack).items() if name in set(names)]:
-        if lifecycle.observe(stack, host) is None:
+        machine = lifecycle.observe(stack, host)
+        if machine:
+            note(stack, host, machine, report=report)
+        else:
             why = lifecycle.forget(stack, host)
             report(f"{host.name}: gone ({host.label}{f': {why}' if why else ''}); `rig up` makes it again")
             gone.append(host.name)
     return gone
+
+
+def note(stack: Stack, host: Host, machine: Machine, *, report: Report) -> None:
+    """Tell what its vendor says of a machine, and enter that the vendor stopped it, or let it go on: its price differs."""
+    if machine.note:
+        report(f"{host.name}: {machine.note}")
+    if not providers.provider(host.provider).rents or records.worked_on(stack, host.name):
+        return
+    rental = entries.rental_of(stack, machine)
+    if rental and machine.running and rental.state == "stopped":
+        entries.enter(stack, rental.id, "started", report)
+    elif rental and machine.note and not machine.running and rental.state not in ("stopped", "ending"):
+        entries.enter(stack, rental.id, "stopped", report)
 
 
 def end(stack: Stack, hosts: Mapping[str, Sequence[str]], *, report: Report) -> None:

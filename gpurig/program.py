@@ -85,8 +85,7 @@ class HostProvider(dynamic.ResourceProvider):
             stack, host = _stack(props), _living(props)
             machine = lifecycle.observe(stack, host)
             if machine:
-                if machine.note:
-                    _report(f"{host.name}: {machine.note}")
+                engine.note(stack, host, machine, report=_report)
                 return dynamic.ReadResult(id_, _outputs(props, host))
             why = lifecycle.forget(stack, host)
             _report(f"{host.name}: gone ({host.label}{f': {why}' if why else ''})")

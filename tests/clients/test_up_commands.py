@@ -140,6 +140,21 @@ def test_a_stopped_host_costs_its_disk_and_starts_again(rig: Rig, stack: Stack, 
     assert [kind for _, kind in rental.times][-2:] == ["stopped", "started"]
 
 
+def test_refresh_tells_and_enters_that_a_host_was_outbid(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="interruptible: true")
+    assert rig("up", "--yes")[0] == 0
+    (machine,) = vast.living()
+    machine.state = "stopped"
+    out, err = rig("refresh")[1:]
+    assert "trainer: outbid: somebody pays more" in err
+    assert "Every recorded host is there." in out
+    (told,) = json.loads(rig("status", "--json")[1])["hosts"]
+    assert (told["state"], told["hourly"]) == ("stopped", "0.0104")
+    machine.state = "running"
+    rig("refresh")
+    assert [kind for _, kind in Ledger(stack.home).open_rentals()[0].times][-3:] == ["accepted", "stopped", "started"]
+
+
 def test_up_says_that_a_stopped_host_costs_its_price_again(rig: Rig, stack: Stack, vast: Vastai) -> None:
     write(stack, trainer="")
     rig("up", "--yes")
