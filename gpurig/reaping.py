@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from gpurig import access, clock, gate, providers, records, runs, settle
+from gpurig import access, clock, entries, gate, providers, records, runs, settle
 from gpurig.errors import ConfigError, ResultsAtRiskError, RigError
 from gpurig.gate import DISCARD, SAFE
 from gpurig.ledger import Ledger, Rental
@@ -70,17 +70,21 @@ def _listed(stack: Stack, one: Left, rental: Rental | None, *, other: str) -> Ma
 
 
 def _not_there(stack: Stack, one: Left, rental: Rental, report: Report) -> None:
-    """Enter what became of a rental that no listing shows; where its id is known, it is ended by that as well."""
+    """Enter what became of a rental that no listing shows; where its id is known, it is ended by that as well.
+
+    Raises ConfigError under another account's key.
+    """
+    entries.accounts_match(rental)
     records.supersede(stack, one.owner.host, one.generation)
     if rental.machine:
         by_id = Machine(rental.machine, one.owner, one.generation, "", running=False, provider=one.provider)
         providers.provider(one.provider).end(stack, by_id)
     if rental.state == "ending":
-        settle.enter(stack, rental.id, "ended", report)
+        entries.enter(stack, rental.id, "ended", report)
     elif rental.machine:
-        settle.enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
+        entries.enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")
     else:
-        settle.enter(stack, rental.id, "absent", report)
+        entries.enter(stack, rental.id, "absent", report)
 
 
 def _forget(stack: Stack, one: Left, *, whole: bool) -> None:
