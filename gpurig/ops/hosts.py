@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gpurig.errors import RigError
 from gpurig.ops import console
 from gpurig.ops.command import command
-from gpurig.ops.place import stack_of
+from gpurig.ops.place import reading_records, stack_of
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -87,13 +87,19 @@ def preview(c: Context) -> None:
 @command()
 def refresh(c: Context) -> None:
     """Compare what is recorded with what the providers list; hosts that are gone are forgotten."""
-    from gpurig import accounts
+    from gpurig import accounts, records
 
     stack = stack_of(c)
     accounts.provide(stack, report=console.say)
+    there = records.load(stack)
     with console.working("Asking the providers") as report:
         gone = engine_in_use().refresh(stack, report=report)
-    console.show(c, {"gone": gone}, "" if gone else "Every recorded host is there.")
+    told = (
+        "Every recorded host is there."
+        if there
+        else f"Stack {stack.name} has no recorded hosts; `rig up` stands them up."
+    )
+    console.show(c, {"gone": gone}, "" if gone else told)
 
 
 @command(
@@ -121,7 +127,9 @@ def down(c: Context, host: str = "", all: bool = False, discard: bool = False, y
 
         salvage.end_everything(c, stack, host, discard=discard, yes=yes)
         return
-    names = [host] if host else sorted(engine.known(stack))
+    with reading_records():
+        known = sorted(engine.known(stack))
+    names = [host] if host else known
     if not names:
         console.show(c, {"ended": []}, f"Stack {stack.name} has no hosts.")
         return

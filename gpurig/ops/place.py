@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gpurig import records
-from gpurig.errors import ConfigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.stack import Stack, open_stack
 
 if TYPE_CHECKING:
@@ -43,6 +45,15 @@ def place_of(c: Context, host: str) -> Place:
         known = ", ".join(hosts) or "none; `rig up` stands them up"
         raise ConfigError(f"Which host? Stack {stack.name} has: {known}.")
     return Place(stack, next(iter(hosts.values())))
+
+
+@contextmanager
+def reading_records() -> Iterator[None]:
+    """Around what reads every record of a stack: where one is damaged, also says what ends the hosts nevertheless."""
+    try:
+        yield
+    except RigError as error:
+        raise RigError(f"{error} Or `rig down --all` ends every host of this stack, whatever is damaged.") from error
 
 
 def choose(name: str, names: Iterable[str], host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -60,37 +61,41 @@ def reap(
     from gpurig.ops import wishes
     from gpurig.stack import home
 
-    names = wishes.vendors(c, provider or ())
-    found = _looked(home(), names, only=bool(provider))
+    names: tuple[str, ...] = ()
+    keyless = {}
+    try:
+        names = wishes.vendors(c, provider or ())
+    except wishes.NoKeyError as error:  # what the ledger has open is told nevertheless
+        keyless = {"keys": str(error)}
+    found = _looked(home(), names, keyless, only=bool(provider))
     chosen = _chosen(found.left, shlex.split(labels))
     failed: dict[str, str] = {}
     if yes and chosen:
         failed = _ended(home(), chosen, discard=discard)
+    done = [one for one in chosen if yes and one.label not in failed]
     data = {
-        "left": [
-            _as_data(one, "ended" if yes and one in chosen and one.label not in failed else "") for one in found.left
-        ],
+        "left": [_as_data(one, "ended" if one in done else "") for one in found.left],
         "problems": found.problems,
         "failed": failed,
     }
-    console.show(c, data, _text(found.left))
+    console.show(c, data, _text(found, done))
     _advise(found.left, chosen, yes=yes)
     if found.problems or failed:
         raise Exit("\n".join([*found.problems.values(), *failed.values()]), code=1)
 
 
-def _looked(home: Path, names: Sequence[str], *, only: bool) -> _Found:
-    """Everything that is left. only: leave out what the ledger has of other vendors than these."""
+def _looked(home: Path, names: Sequence[str], keyless: dict[str, str], *, only: bool) -> _Found:
+    """Everything that is left. keyless: why none can be asked; only: leave out what the ledger has of other vendors."""
     from gpurig import reap as left_over
     from gpurig.ledger import Ledger
 
     rentals: list[Rental] = []
-    problems = {}
+    problems = dict(keyless)
     try:
         rentals = [rental for rental in Ledger(home).rentals() if not only or rental.provider in names]
     except RigError as error:
         problems["ledger"] = str(error)
-    with console.working(f"Asking {', '.join(names)}"):
+    with console.working(f"Asking {', '.join(names) or 'nobody'}"):
         listed = left_over.listing(names)
     return _Found(left_over.left(home, listed, names, rentals), problems | dict(listed.problems))
 
@@ -140,11 +145,7 @@ def _as_data(one: Left, done: str) -> dict[str, object]:
         "id": one.id,
         "label": one.label,
         "hourly": None if one.hourly is None else f"{one.hourly:f}",
-        "since": one.rental.since.isoformat(timespec="seconds")
-        if one.rental
-        else one.machine.since
-        if one.machine
-        else "",
+        "since": at.isoformat(timespec="seconds") if (at := _since(one)) else "",
         "state": one.machine.state if one.machine else one.rental.state if one.rental else "",
         "why": one.why,
         "known_here": one.here,
@@ -153,26 +154,46 @@ def _as_data(one: Left, done: str) -> dict[str, object]:
     }
 
 
-def _text(left: Sequence[Left]) -> str:
-    if not left:
+def _text(found: _Found, done: Sequence[Left]) -> str:
+    if not found.left and found.problems:
+        return "Nothing was found, but not everything could be looked at."
+    if not found.left:
         return "Nothing is left over: every machine with our mark is in a stack."
     rows = [("PROVIDER", "ID", "LABEL", "$/H", "SINCE", "WHY")]
-    rows += [
-        (one.provider, one.id or "-", one.label, "?" if one.hourly is None else f"{one.hourly:.3f}", _since(one) or "-", one.why)
-        for one in left
-    ]  # fmt: skip
-    return console.table(rows)
+    for one in found.left:
+        price, since = one.hourly, _since(one)
+        told = one.machine.since if one.machine else ""
+        rows.append(
+            (
+                one.provider,
+                one.id or "-",
+                one.label,
+                "?" if price is None else f"{price:.3f}",
+                console.moment(since) if since else told or "-",
+                one.why,
+            )
+        )
+    ended = ", ".join(one.label for one in done if one.machine)
+    closed = ", ".join(one.label for one in done if not one.machine)
+    lines = [console.table(rows), f"Ended: {ended}" if ended else "", f"Nothing is left of: {closed}" if closed else ""]
+    return "\n".join(filter(None, lines))
 
 
-def _since(one: Left) -> str:
-    """When it was made: as entered, else as its vendor says, who may count seconds."""
+def _since(one: Left) -> datetime | None:
+    """When it was made: as entered, else as its vendor says; None where that is not understood."""
     if one.rental:
-        return console.moment(one.rental.since)
+        return one.rental.since
     told = one.machine.since if one.machine else ""
     try:
-        return console.moment(datetime.fromtimestamp(float(told), UTC))
+        return datetime.fromtimestamp(float(told), UTC)  # Vast.ai counts seconds
     except (ValueError, OverflowError, OSError):
-        return told
+        pass
+    found = re.match(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?", told)
+    try:
+        at = datetime.fromisoformat(f"{found[1]}T{found[2]}{found[3] or '+00:00'}") if found else None
+    except ValueError:
+        return None
+    return at
 
 
 def _advise(left: Sequence[Left], chosen: Sequence[Left], *, yes: bool) -> None:

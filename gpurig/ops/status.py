@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpurig import gate, records
 from gpurig.ops import console
 from gpurig.ops.command import command
-from gpurig.ops.place import stack_of
+from gpurig.ops.place import reading_records, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ def status(c: Context, check: bool = False) -> None:
     """Hosts, environments, services and runs, from what is recorded here; of rented ones what they cost in an hour now."""
     stack = stack_of(c)
     interrupted = records.intents(stack)
-    recorded = list(records.load(stack).values())
+    with reading_records():
+        recorded = list(records.load(stack).values())
     rentals = _rentals(stack)
     hosts = [_facts(stack, host, interrupted=host.name in interrupted) for host in recorded]
     hosts += [

@@ -45,8 +45,15 @@ def wish(c: Context, options: Mapping[str, Any]) -> Wish:
         raise ConfigError("\n".join(map(_said, error.errors(include_url=False)))) from error
 
 
+class NoKeyError(ConfigError):
+    """There is no vendor whose key is here."""
+
+
 def vendors(c: Context, named: Iterable[str], *, host: str = "") -> tuple[str, ...]:
-    """The vendors to ask: the named ones, else those of the host's entry, else all whose key is here; tells who is left out."""
+    """The vendors to ask: the named ones, else those of the host's entry, else all whose key is here; tells who is left out.
+
+    Raises NoKeyError where that leaves none.
+    """
     stack = stack_if_any(c)
     if stack:
         accounts.provide(stack, report=console.say)
@@ -58,7 +65,7 @@ def vendors(c: Context, named: Iterable[str], *, host: str = "") -> tuple[str, .
     lacking = ", ".join(f"{name} ({variable})" for name, variable in missing.items())
     keyed = tuple(name for name in every if name not in missing)
     if not keyed:
-        raise ConfigError(
+        raise NoKeyError(
             f"No vendor can be asked, since no key is here. Set the environment variable of one: {lacking}."
         )
     if missing:

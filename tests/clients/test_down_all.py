@@ -23,7 +23,9 @@ def test_down_all_ends_every_host_of_a_stack_that_lost_its_records(rig: Rig, sta
     (stack.dir / "hosts/a.json").write_text("{half")
     (stack.dir / "hosts/b.json").unlink()
     stack.file.write_text("broken: [")
-    assert rig("down", "--yes")[0] == 1
+    for words in (["down", "--yes"], ["down", "a", "--yes"], ["status"]):
+        code, _, err = rig(*words)
+        assert (code, "a.json: damaged" in err, "Or `rig down --all` ends" in err) == (1, True, True)
     assert len(vast.living()) == 4
     code, out, err = rig("down", "--all", "--yes")
     assert (code, out) == (0, "Ended: a, b, c\n")

@@ -140,6 +140,11 @@ def test_a_stopped_host_costs_its_disk_and_starts_again(rig: Rig, stack: Stack, 
     assert [kind for _, kind in rental.times][-2:] == ["stopped", "started"]
 
 
+def test_refresh_of_an_empty_stack_says_so(rig: Rig, stack: Stack) -> None:
+    write(stack)
+    assert rig("refresh")[1] == "Stack test has no recorded hosts; `rig up` stands them up.\n"
+
+
 def test_refresh_tells_and_enters_that_a_host_was_outbid(rig: Rig, stack: Stack, vast: Vastai) -> None:
     write(stack, trainer="interruptible: true")
     assert rig("up", "--yes")[0] == 0
