@@ -18,6 +18,9 @@ NAME_RULES = {
     "variables": "an Ansible variable's name: letters, digits and `_`",
 }
 
+PLAIN = {"too_short": "it is empty; name at least one"}
+"""What is said instead of pydantic's words."""
+
 JARGON = ("valid dictionary or object to extract fields from", "mapping of keys to values")
 """pydantic's words, and ours."""
 
@@ -25,11 +28,7 @@ JARGON = ("valid dictionary or object to extract fields from", "mapping of keys 
 def explain(problem: Any, source: str, top_level: list[str]) -> str:
     """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
     location = [str(part) for part in problem["loc"]]
-    if location[0] == "hosts" and location[2:3] and location[2] in (*providers.REGISTRY, providers.MARKET):
-        provider = location.pop(2)
-        allowed = list(providers.spec_class(provider).model_fields)
-    else:
-        allowed = top_level
+    allowed = _allowed(location, top_level)
     key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
     found = "a value" if location[0] == "secrets" else _shown(problem["input"])
     match problem["type"]:
@@ -55,8 +54,19 @@ def explain(problem: Any, source: str, top_level: list[str]) -> str:
             return f"{source}: {NAMESPACE}:{'.'.join(location[:-1])}: {problem['ctx']['error']}."
         case "value_error":
             return f"{key}: found {found}: {problem['ctx']['error']}."
-    said = problem["msg"].replace("valid tuple", "list").replace(*JARGON)
+    said = PLAIN.get(problem["type"], problem["msg"]).replace("valid tuple", "list").replace(*JARGON)
     return f"{key}: found {found}: {said[0].lower()}{said[1:]}."
+
+
+def _allowed(location: list[str], top_level: list[str]) -> list[str]:
+    """The keys that may stand where the finding is; takes the provider, which is no key, out of the location."""
+    if location[0] == "hosts" and location[2:3] and location[2] in (*providers.REGISTRY, providers.MARKET):
+        return list(providers.spec_class(location.pop(2)).model_fields)
+    if location[0] == "budget" and location[1:]:
+        from gpurig.budget import Budget  # which needs this module
+
+        return list(Budget.model_fields)
+    return top_level
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gpurig import gpus
 from gpurig.mistakes import did_you_mean
@@ -23,7 +23,39 @@ def _canonical(name: str) -> str:
     return found.name
 
 
-GpuName = Annotated[str, AfterValidator(_canonical)]
+def _no_mapping(value: Any) -> Any:
+    """A mapping comes here only where it has a mistake of its own; it must not hide those of other keys."""
+    if isinstance(value, dict):
+        unknown = _unknown(value)
+        what = f"unknown key {unknown[0]!r}" if unknown else "`name` is missing"
+        raise ValueError(f"{what}; write {{name: RTX 4090, count: 1}}")  # noqa: TRY004 (pydantic passes no TypeError on)
+    return value
+
+
+def _unknown(nested: dict[Any, Any]) -> list[str]:
+    return sorted(str(key) for key in nested if key not in ("name", "count", "memory"))
+
+
+def _share(value: Any) -> Any:
+    """0 to 1, and not per cent, which is said."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    if 1 < number <= PERCENT:
+        raise ValueError(f"a share from 0 to 1; write {number / PERCENT:g}")
+    return value
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is there twice; name each vendor once, the preferred one first")
+    return names
+
+
+PERCENT = 100
+GpuName = Annotated[str, AfterValidator(_canonical), BeforeValidator(_no_mapping)]
 Money = Annotated[Decimal, Field(gt=0, le=10_000, decimal_places=4)]
 RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace"]
 """Vendors that one host may be rented from as it comes; AWS is not among them, since Pulumi's program makes its machines."""
@@ -55,7 +87,7 @@ class RentalSpec(HostSpec):
         default=None,
         description="Country (SE), group of countries (EU, NA, ASIA) or the vendor's own name of a region.",
     )
-    reliability: float | None = Field(
+    reliability: Annotated[float | None, BeforeValidator(_share)] = Field(
         default=None, ge=0, le=1, description="Least reliability, 0 to 1, where it is known."
     )
     link: float | None = Field(default=None, gt=0, description="Least download speed, in Mbit/s, where it is known.")
@@ -76,10 +108,8 @@ class RentalSpec(HostSpec):
         if not isinstance(data, dict) or not isinstance(data.get("gpu"), dict):
             return data
         nested = dict(data["gpu"])
-        unknown = sorted(set(nested) - {"name", "count", "memory"})
-        if unknown or "name" not in nested:
-            what = f"unknown key {unknown[0]!r}" if unknown else "`name` is missing"
-            raise ValueError(f"gpu: {what}; write {{name: RTX 4090, count: 1}}")
+        if _unknown(nested) or "name" not in nested:
+            return data  # said by the key itself
         twice = sorted({"count", "memory"} & set(nested) & set(data))
         if twice:
             raise ValueError(f"gpu.{twice[0]}: `{twice[0]}` is written twice")
@@ -106,7 +136,9 @@ class MarketSpec(RentalSpec):
     """A machine to rent from any of several vendors; within their order of preference, the cheapest."""
 
     provider: Literal["market"] = "market"
-    providers: tuple[RenterName, ...] = Field(min_length=1, description="Vendors in order of preference.")
+    providers: Annotated[tuple[RenterName, ...], AfterValidator(_each_once)] = Field(
+        min_length=1, description="Vendors in order of preference."
+    )
 
     def sources(self) -> tuple[str, ...]:
         return self.providers

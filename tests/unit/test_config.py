@@ -79,6 +79,36 @@ def test_a_mistake_names_file_key_and_what_is_allowed(stack: Stack, keys: str, e
     assert expected in line
 
 
+RENTED = "gpu: RTX 4090, max_price: 1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (f"provider: vastai, {RENTED}, reliability: 95", "a.reliability: found 95: a share from 0 to 1; write 0.95."),
+        (f"provider: vastai, {RENTED}, reliability: -1", "a.reliability: found -1: input should be greater than or"),
+        (f"providers: [], {RENTED}", "a.providers: found []: it is empty; name at least one."),
+        (f"providers: [vastai, runpod, vastai], {RENTED}", "vastai is there twice; name each vendor once"),
+    ],
+)
+def test_a_mistake_in_a_wish_says_what_to_write(stack: Stack, keys: str, expected: str) -> None:
+    (line,) = mistakes(stack, host(keys))
+    assert line.startswith("Pulumi.test.yaml: gpurig:hosts.a.")
+    assert expected in line
+
+
+@pytest.mark.parametrize(("gpu", "what"), [("nam: H100", "unknown key 'nam'"), ("count: 2", "`name` is missing")])
+def test_a_mistake_inside_gpu_hides_no_other(stack: Stack, gpu: str, what: str) -> None:
+    found = mistakes(stack, host(f"provider: vastai, gpu: {{{gpu}}}, max_price: -1, disc: 9"))
+    assert [line.split(": ")[1] for line in found] == [f"gpurig:hosts.a.{key}" for key in ("gpu", "max_price", "disc")]
+    assert f"{what}; write {{name: RTX 4090, count: 1}}" in found[0]
+
+
+def test_an_unknown_key_of_the_budget_names_the_budgets_own(stack: Stack) -> None:
+    (line,) = mistakes(stack, "config:\n  gpurig:hosts: {}\n  gpurig:budget: {week: 9}\n")
+    assert line == "Pulumi.test.yaml: gpurig:budget.week: unknown key; allowed here: day, total."
+
+
 def test_all_mistakes_are_reported_at_once(stack: Stack) -> None:
     text = """
         config:
