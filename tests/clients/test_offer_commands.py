@@ -60,7 +60,7 @@ def test_every_offer_that_is_left_out_is_explained(rig: Rig, vast: Vastai) -> No
     vast.offers = [
         offer(1),
         offer(2, price=0.9),
-        offer(3, gpu="RTX 3090"),
+        offer(3, inet_down=20.0),
         offer(4, geolocation="Texas, US"),
         offer(5, reliability2=0.5),
     ]
@@ -74,6 +74,8 @@ def test_every_offer_that_is_left_out_is_explained(rig: Rig, vast: Vastai) -> No
         "0.95",
         "--max-price",
         "0.60",
+        "--link",
+        "100",
         "--explain",
     )
     data = json.loads(rig(*words, "--json")[1])
