@@ -29,17 +29,14 @@ def belongs(rental: Rental, machine: Machine) -> bool:
     return same and rental.machine in ("", machine.id)
 
 
-def worked(stack: Stack, machine: Machine) -> bool:
-    """Whether the ledger says that this machine was accepted once, so that there may be work on it."""
+def expendable(stack: Stack, machine: Machine) -> bool:
+    """Whether nobody can miss this machine: the ledger says that it was rented from here, and never accepted."""
     try:
-        rentals = Ledger(stack.home).rentals()
+        rentals = [rental for rental in Ledger(stack.home).rentals() if rental.provider == machine.provider]
     except RigError:
         return False
-    return any(
-        (rental.provider, rental.machine) == (machine.provider, machine.id)
-        and "accepted" in [kind for _, kind in rental.times]
-        for rental in rentals
-    )
+    kinds = [kind for rental in rentals if rental.machine == machine.id for _, kind in rental.times]
+    return any(r.label == machine.label and r.times[0][1] == "intended" for r in rentals) and "accepted" not in kinds
 
 
 def enter(stack: Stack, rental: str, kind: Kind, report: Report, **data: str) -> None:

@@ -159,10 +159,10 @@ def _adopt(
             kept = machine
             continue
         why = "an extra one" if kept else "its configuration changed"
-        if kept and entries.worked(stack, machine):
+        if kept and providers.provider(machine.provider).rents and not entries.expendable(stack, machine):
             report(
-                f"{owner.host}: {machine.provider} {machine.id} ({machine.label}) is kept beside {kept.id}: it was accepted once "
-                "and may hold work. It costs money; `rig reap` ends it"
+                f"{owner.host}: {machine.provider} {machine.id} ({machine.label}) is kept beside {kept.id}: it was accepted "
+                "once, or rented elsewhere, and may hold work. It costs money; `rig reap` ends it"
             )
             continue
         report(f"{owner.host}: ending {machine.label} ({why})")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from gpurig import clock, config, lifecycle
+from gpurig import clock, config, lifecycle, records
 from gpurig.errors import ConfigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
@@ -92,3 +93,17 @@ def test_an_extra_machine_that_worked_is_kept_and_told_of(stack: Stack, vendor: 
     assert ensure(stack, vendor, report=told.append).id == second.id
     assert {m.id for m in vendor.living()} == {first.id, second.id}
     assert any("may hold work" in line for line in told)
+
+
+def test_an_extra_machine_that_another_computer_rented_is_kept(stack: Stack, vendor: Vendor, tmp_path: Path) -> None:
+    elsewhere = Stack(stack.project, stack.name, tmp_path, tmp_path / "elsewhere")
+    records.set_generation(elsewhere, "a", 5)
+    theirs = ensure(elsewhere, vendor)
+    (hidden,) = vendor.living()
+    hidden.listed_from = float("inf")
+    ours = ensure(stack, vendor)
+    hidden.listed_from = 0
+    told: list[str] = []
+    assert ensure(stack, vendor, report=told.append).id == ours.id
+    assert {m.id for m in vendor.living()} == {theirs.id, ours.id}
+    assert any("rented elsewhere" in line for line in told)
