@@ -29,14 +29,18 @@ def belongs(rental: Rental, machine: Machine) -> bool:
     return same and rental.machine in ("", machine.id)
 
 
-def expendable(stack: Stack, machine: Machine) -> bool:
-    """Whether nobody can miss this machine: the ledger says that it was rented from here, and never accepted."""
+def expendable(stack: Stack, machine: Machine, *, by_program: bool) -> bool:
+    """Whether nobody can miss this machine: the ledger says that it was rented from here, and never accepted.
+
+    by_program: Pulumi's program makes such machines, whose state is shared, so that they need not be entered here.
+    """
     try:
         rentals = [rental for rental in Ledger(stack.home).rentals() if rental.provider == machine.provider]
     except RigError:
         return False
     kinds = [kind for rental in rentals if rental.machine == machine.id for _, kind in rental.times]
-    return any(r.label == machine.label and r.times[0][1] == "intended" for r in rentals) and "accepted" not in kinds
+    ours = by_program or any(r.label == machine.label and r.times[0][1] == "intended" for r in rentals)
+    return ours and "accepted" not in kinds
 
 
 def enter(stack: Stack, rental: str, kind: Kind, report: Report, **data: str) -> None:

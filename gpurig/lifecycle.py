@@ -159,7 +159,8 @@ def _adopt(
             kept = machine
             continue
         why = "an extra one" if kept else "its configuration changed"
-        if kept and providers.provider(machine.provider).rents and not entries.expendable(stack, machine):
+        rents = providers.provider(machine.provider).rents
+        if kept and rents and not entries.expendable(stack, machine, by_program=spec.in_program):
             report(
                 f"{owner.host}: {machine.provider} {machine.id} ({machine.label}) is kept beside {kept.id}: it was accepted "
                 "once, or rented elsewhere, and may hold work. It costs money; `rig reap` ends it"

@@ -47,11 +47,16 @@ def nothing_found(host: str, spec: RentalSpec, answers: Sequence[Answer]) -> str
             f"{key}.max_price: nothing under ${spec.max_price} an hour. The cheapest that meets the rest is "
             f"${nearest.price:f} at {nearest.provider}{f' in {nearest.region}' if nearest.region else ''}."
         )
+    elif every and wish.region and not any(offers.in_region(offer, wish.region) for offer in every):
+        there = sorted({offer.country or offer.region for offer in every} - {""})
+        problems.append(f"{key}.region: nothing is offered in {wish.region!r}; there are: {', '.join(there)}.")
     elif every:
         reasons = sorted({offers.objection(offer, wish) or "" for offer in every})
         problems.append(f"{key}: no offer meets it ({'; '.join(reasons[:4])}). `rig offers --explain` shows all.")
     elif len(problems) < len(answers):
-        problems.append(f"{key}.gpu: nobody offers {spec.count} × {spec.gpu} now. `rig offers` shows what there is.")
+        problems.append(
+            f"{key}.gpu: nobody offers {spec.count} × {spec.gpu} with {spec.disk} GB of disk now. `rig offers` shows what there is."
+        )
     return "\n".join(problems)
 
 

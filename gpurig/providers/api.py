@@ -36,6 +36,12 @@ MARGIN = 1.1
 LONGEST_PAUSE = 60.0
 """Seconds; the most that is waited between two tries, whatever the vendor asks for."""
 
+HINTS = {
+    402: " Add credit to the account, and run this again.",
+    403: " Does {key} have the right to do this? Keys are at {where}.",
+}
+"""What to do about some answers, after the vendor's own words."""
+
 GATEWAYS = (502, 503, 504, 520, 521, 522, 523, 524)
 """Status codes with which a gateway answers for a server that may go on working."""
 
@@ -142,6 +148,8 @@ class Api:
         said = self._said(response, body)
         if response.status_code == 401:  # noqa: PLR2004
             raise ConfigError(f"{said} Is {self.vendor.key} right? It is shown at {self.vendor.where}.")
+        if response.status_code in HINTS:
+            said += HINTS[response.status_code].format(key=self.vendor.key, where=self.vendor.where)
         if response.status_code == 429:  # noqa: PLR2004
             pace.close(self.vendor.name, _asked_pause(response))
         if response.status_code in UNCLEAR or response.status_code >= 500 or response.is_redirect:  # noqa: PLR2004

@@ -154,10 +154,10 @@ def test_all_pages_are_read(stack: Stack, vendor: Vastai) -> None:
     ("keys", "message"),
     [
         ({"max_price": 0.3}, r"max_price: nothing under \$0.3 an hour. The cheapest that meets the rest is \$0.36"),
-        ({"disk": 4000}, "nobody offers|no offer meets it"),
-        ({"region": "NA"}, "it is in Sweden, SE, not in NA"),
-        ({"gpu": "H200"}, "nobody offers 1 × H200 now"),
-        ({"image": "nowhere/nothing"}, "image nowhere/nothing not found"),
+        ({"disk": 4000}, "nobody offers 1 × RTX 4090 with 4000 GB of disk now"),
+        ({"region": "Mars"}, r"hosts.a.region: nothing is offered in 'Mars'; there are: SE"),
+        ({"gpu": "H200"}, "nobody offers 1 × H200 with 50 GB"),
+        ({"image": "nowhere/nothing"}, "image nowhere/nothing not found. Write another one as gpurig:hosts.a.image"),
     ],
 )
 def test_what_cannot_be_had_is_told_and_nothing_is_rented(
@@ -173,7 +173,7 @@ def test_what_cannot_be_had_is_told_and_nothing_is_rented(
     ("key", "message"),
     [
         ("wrong", "the key is not valid. Is VAST_API_KEY right"),
-        (READ_ONLY_KEY, "this key may not do that"),
+        (READ_ONLY_KEY, "this key may not do that. Does VAST_API_KEY have the right"),
         ("", "no key. Set the environment variable VAST_API_KEY"),
     ],
 )

@@ -102,6 +102,9 @@ class Provider(Rents):
             made = self._client.create(order.offer.id, body)
         except VendorRefusedError as error:
             contract = error.body.get("new_contract") if isinstance(error.body, dict) else None
+            if "image" in str(error).lower():
+                key = f"gpurig:hosts.{order.owner.host}.image"
+                raise RefusedError(f"{error} Write another one as {key}.", another=False) from error
             another = error.status not in (402, 403)
             raise RefusedError(str(error), another=another, made=str(contract or "")) from error
         if "new_contract" not in made:
