@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -172,22 +172,19 @@ class ByPulumi:
         """Nothing is kept between runs."""
 
 
-class _disturbed:  # noqa: N801 (a context manager)
+@contextmanager
+def _disturbed(vendor: Vendor, faults: list[Fault], target: int) -> Iterator[None]:
     """A vendor with faults; those that kill get the process, or the group with a minus, that they kill."""
-
-    def __init__(self, vendor: Vendor, faults: list[Fault], target: int) -> None:
-        self._vendor, self._faults, self._target = vendor, faults, target
-
-    def __enter__(self) -> None:
-        for fault in self._faults:
-            if fault.what in KILLS:
-                fault.argument = self._target
-        with self._vendor.lock:
-            self._vendor.faults = [*self._vendor.faults, *self._faults]
-
-    def __exit__(self, *_: object) -> None:
-        with self._vendor.lock:
-            self._vendor.faults = [fault for fault in self._vendor.faults if fault.what not in KILLS]
+    for fault in faults:
+        if fault.what in KILLS:
+            fault.argument = target
+    with vendor.lock:
+        vendor.faults = [*vendor.faults, *faults]
+    try:
+        yield
+    finally:
+        with vendor.lock:
+            vendor.faults = [fault for fault in vendor.faults if fault.what not in KILLS]
 
 
 def _entry(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,9 @@ MISHAPS = (
     ("lose_request", 0), ("lose_reply", 0), ("half_reply", 0), ("status", 429), ("status", 500), ("status", 502),
     ("status_after", 500), ("status_after", 502), ("text", 429), ("html", 502), ("delay", 20), ("delay", 90),
 )  # fmt: skip
+TWICE, TAKEN, BLIND, ON_DISK = 0.1, 0.1, 0.15, 0.5
+"""How likely listings show all twice, a machine is taken away, listings show nothing for a while; a kill is at a write, not at a call."""
+
 RUNS = 6
 """How often an unkilled run is tried until it succeeds; faults may still be waiting."""
 
@@ -58,7 +61,7 @@ def trial(kind: type[Vendor], program: Program, seed: int, *, tell: bool = False
     with _served(kind) as (vendor, url), _home() as home:
         vendor.lag = chance.choice(LAGS)
         vendor.boots = chance.choice((0.0, 8.0))
-        vendor.lists_twice = chance.random() < 0.1  # noqa: PLR2004
+        vendor.lists_twice = chance.random() < TWICE
         job = {
             "home": str(home), "url": url, "provider": vendor.name, "gpu": vendor.gpu, "speed": SPEED,
             "patience": PATIENCE, "bad": chance.choice((0, 0, 0, 1, 2)),
@@ -79,10 +82,10 @@ def trial(kind: type[Vendor], program: Program, seed: int, *, tell: bool = False
 
         for _ in range(chance.choice((1, 2, 3, 4))):
             action = chance.choice(("up", "down")) if vendor.living() else "up"
-            if chance.random() < 0.1 and vendor.living():  # noqa: PLR2004
+            if chance.random() < TAKEN and vendor.living():
                 vendor.end(vendor.living()[0])  # the vendor takes it away
                 clock.sleep(vendor.lag)  # until then nobody can know
-            if chance.random() < 0.15:  # noqa: PLR2004
+            if chance.random() < BLIND:
                 vendor.blind_until = clock.monotonic() + chance.choice((10.0, 30.0, 45.0))
             run(action, kill=True)
         _until_done(outcome, "up", run)
@@ -110,7 +113,7 @@ def _mishap(chance: random.Random) -> Fault:
 
 def _kill(chance: random.Random, steps: int) -> Fault | int:
     """Where the program is killed: at a call, before, during or after it; or at a step on the disk."""
-    if chance.random() < 0.5:  # noqa: PLR2004
+    if chance.random() < ON_DISK:
         return chance.randrange(0, steps)
     kind = chance.choice(("create", "create", "list", "end", "offers", "*"))
     return Fault(kind, chance.choice(KILLS), nth=chance.choice((0, 0, 0, 1, 2, 4)))

@@ -57,8 +57,7 @@ def main() -> None:
 def _warm() -> None:
     """Do here once what every child would do: import the providers, build the configuration's classes, read certificates."""
     for name in providers.RENTERS:
-        if name in providers.REGISTRY:
-            providers.provider(name)
+        providers.provider(name)
     config.model()
     api.trust()
     for module in (

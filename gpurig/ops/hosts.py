@@ -111,7 +111,7 @@ def refresh(c: Context) -> None:
         "yes": "Ask no question.",
     },
 )
-def down(c: Context, host: str = "", all: bool = False, discard: bool = False, yes: bool = False) -> None:  # noqa: A002
+def down(c: Context, host: str = "", all: bool = False, discard: bool = False, yes: bool = False) -> None:  # noqa: A002 (the option is called --all)
     """End all hosts, or one. Refuses while results are not brought back and verified.
 
     With --all, works also where records, configuration, ledger or Pulumi's state are lost or damaged: hosts are taken from
