@@ -25,6 +25,8 @@ class Result:
     reason: what the verdict means; for SKIP, why nothing could be said. Empty for PASS.
     advice: what to do. Empty for PASS and SKIP.
     seconds: how long the check took.
+    source: where the threshold comes from.
+    figure, unit: the value as a number, where it is one; a host's history keeps it under the check's name.
     """
 
     host: str
@@ -36,6 +38,9 @@ class Result:
     reason: str = ""
     advice: str = ""
     seconds: float = 0.0
+    source: str = ""
+    figure: float | None = None
+    unit: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:

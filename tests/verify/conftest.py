@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpurig import access, listeners, verification
+from gpurig.health.finding import Finding
 from gpurig.listeners import Listener
 from gpurig.stack import open_stack
 from gpurig.verdict import Result, Verdict
@@ -76,19 +78,25 @@ class Check:
         item.stash[RESULTS] = []
 
     def __call__(
-        self, name: str, verdict: Verdict | bool, *, value: object, expected: str, reason: str, advice: str
+        self, name: str, verdict: Verdict | bool, *, value: object, expected: str, reason: str, advice: str, **more: Any
     ) -> None:
-        """One verdict. reason and advice are for the case that it is no PASS; see gpurig.verdict.Result."""
+        """One verdict. reason and advice are for the case that it is no PASS; more: source, figure, unit. See Result."""
         verdict = ("PASS" if verdict else "FAIL") if isinstance(verdict, bool) else verdict
         if verdict == "PASS":
             reason = advice = ""
-        self._take(name, verdict, value=str(value), expected=expected, reason=reason, advice=advice)
+        self._take(name, verdict, value=str(value), expected=expected, reason=reason, advice=advice, **more)
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """Verdicts that gpurig.health reached, as they come."""
+        for finding in findings:
+            texts = asdict(finding)
+            self._take(texts.pop("name"), texts.pop("verdict"), **texts)
 
     def skip(self, name: str, reason: str) -> None:
         """Say that nothing can be said, and why."""
         self._take(name, "SKIP", reason=reason)
 
-    def _take(self, name: str, verdict: Verdict, **texts: str) -> None:
+    def _take(self, name: str, verdict: Verdict, **texts: Any) -> None:
         now = time.monotonic()
         _take(self._item, _result(self._item, self._host, name, verdict, now - self._clock, **texts))
         self._clock = now
@@ -127,7 +135,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _result(item: pytest.Item, host: str, name: str, verdict: Verdict, seconds: float, **texts: str) -> Result:
+def _result(item: pytest.Item, host: str, name: str, verdict: Verdict, seconds: float, **texts: Any) -> Result:
     topic = item.path.stem.removeprefix("test_")
     return Result(host=host, topic=topic, name=name, verdict=verdict, seconds=round(seconds, 2), **texts)
 
