@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from gpurig import config, providers, pulumi_process
+from gpurig import providers, pulumi_process, stack_file
 from gpurig.errors import ConfigError, RigError
 from gpurig.mistakes import NAMESPACE
 from gpurig.providers import Report
@@ -40,7 +40,7 @@ def provide(stack: Stack, *, report: Report) -> None:
     What cannot be read is told and left out: a command that needs it says so itself.
     """
     try:
-        secrets = config.read(stack.file).get("secrets") if stack.file.exists() else None
+        secrets = stack_file.read(stack.file).get("secrets") if stack.file.exists() else None
     except ConfigError as error:
         report(f"Warning: {NAMESPACE}:secrets of this stack are not used: {error}")
         return

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 )
 def register(c: Context, host: str, fingerprint: str = "") -> None:
     """Pin a workstation's host key, after comparing its fingerprint; also for a machine that was set up anew."""
-    from gpurig import access, config, keys, lifecycle, reach, records
+    from gpurig import access, config, keys, lifecycle, reach, records, stack_file
     from gpurig.host import Endpoint
     from gpurig.providers.workstation import client, provider
     from gpurig.providers.workstation.spec import Spec
 
     stack = stack_of(c)
-    raw = config.read(stack.file)
+    raw = stack_file.read(stack.file)
     spec = config.parse({"hosts": raw.get("hosts", {})}, stack.file.name).hosts.get(host)
     if not isinstance(spec, Spec):
         raise ConfigError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import catalogue, config
+from gpurig import catalogue, config, stack_file
 from gpurig.errors import ConfigError
 from gpurig.stack import Stack
 
@@ -221,4 +221,4 @@ def test_a_missing_file_says_what_to_copy(stack: Stack) -> None:
 @pytest.mark.parametrize("name", ["demo", "example"])
 def test_the_stacks_in_the_repository_are_valid(stack: Stack, name: str) -> None:
     file = Path(catalogue.ROOT) / f"Pulumi.{name}.yaml"
-    assert config.parse(config.read(file), file.name).hosts
+    assert config.parse(stack_file.read(file), file.name).hosts

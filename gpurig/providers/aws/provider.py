@@ -12,7 +12,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from gpurig import config, keys, records
+from gpurig import keys, records, stack_file
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.ledger import Ledger
@@ -147,7 +147,7 @@ def _regions(stack: Stack, owner: Owner) -> set[str]:
     try:
         recorded = records.get(stack, owner.host)
         rentals = Ledger(stack.home).of_host(owner.project, owner.stack, owner.host)
-        entry = (config.read(stack.file).get("hosts") or {}).get(owner.host)
+        entry = (stack_file.read(stack.file).get("hosts") or {}).get(owner.host)
     except RigError:
         return noted
     if recorded and recorded.provider == "aws":
