@@ -1,4 +1,7 @@
-"""Which NVIDIA driver an environment needs: its locked packages say for which CUDA they are built, `drivers.toml` the rest."""
+"""Which NVIDIA driver an environment needs: its locks say for which CUDA they are built, `drivers.toml` the rest.
+
+Which of an environment's builds a host gets is for gpurig.torch_build; it takes the same figures from here.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,22 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+from gpurig import lockfile
 from gpurig.catalogue import ROOT
+from gpurig.errors import ConfigError
 
 FILE = Path(__file__).with_name("drivers.toml")
-
-_PINS = re.compile(
-    r"^(?:cuda-toolkit(?:\[[^]]*\])?|nvidia-cuda-runtime(?:-cu\d+)?)==(\d+)\.|^torch==[^ ]*\+cu(\d+)\d", re.MULTILINE
-)
-"""CUDA's major version as locked packages tell it: `cuda-toolkit==13.0.2`, `nvidia-cuda-runtime-cu12==12.8.90`, `torch==2.9.1+cu128`."""
 
 
 def needed(environments: Iterable[str]) -> tuple[str, str]:
     """The least driver that all these environments work with, empty where none uses CUDA; and the one that needs it."""
-    found = ((least(cuda_of(lock_of(name))), name) for name in environments)
+    found = ((_least_of(name), name) for name in environments)
     return max(found, key=lambda pair: parts(pair[0]), default=("", ""))
+
+
+def _least_of(environment: str) -> str:
+    """The least driver of the build that is content with the oldest one."""
+    return min((least(cuda) for cuda in cudas(environment)), key=parts, default="")
 
 
 def least(cuda: int | None) -> str:
@@ -35,15 +40,27 @@ def enough(driver: str, wanted: str) -> bool:
     return parts(driver) >= parts(wanted)
 
 
+def cudas(environment: str) -> tuple[int, ...]:
+    """The major versions of CUDA that one of our environments is built for; none where it uses none, or cannot be read."""
+    from gpurig import environments
+
+    try:
+        locks = environments.read(ROOT / "environments" / environment).locks
+    except ConfigError:
+        return ()
+    return tuple(cuda[0] for lock in locks if (cuda := of_build(lock.build)))
+
+
 def cuda_of(lock: str) -> int | None:
     """The newest major version of CUDA that a lock file's packages are built for; None where they use none."""
-    return max((int(plain or local) for plain, local in _PINS.findall(lock)), default=None)
+    found = lockfile.cuda_of(lock)
+    return found[0] if found else None
 
 
-def lock_of(environment: str) -> str:
-    """The lock file of one of our environments; empty where there is none."""
-    file = ROOT / "environments" / environment / "requirements.lock"
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+def of_build(build: str) -> tuple[int, int] | None:
+    """CUDA's version in a build's name: (12, 6) for `cu126`; None for one without CUDA."""
+    found = re.fullmatch(r"cu(\d+)(\d)", build)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def parts(version: str) -> tuple[int, ...]:

@@ -1,13 +1,27 @@
-"""What a hashed lock (`requirements.lock`) wants to be installed on a given host."""
+"""What a hashed lock (`requirements.lock`) says: what it was made from, for which CUDA, and what it wants on a given host."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+MADE_FROM = "# pyproject: sha256:"
+"""Begins the line in which a lock notes the digest of what it was made from."""
+
+_CUDA = re.compile(
+    r"^(?:cuda-toolkit(?:\[[^]]*\])?|nvidia-cuda-runtime(?:-cu\d+)?)==(\d+)\.(\d+)|^torch==[^ ]*\+cu(\d+)(\d)",
+    re.MULTILINE,
+)
+"""CUDA's version as locked packages tell it: `cuda-toolkit==13.0.2`, `nvidia-cuda-runtime-cu12==12.8.90`, `torch==2.9.1+cu128`."""
+
+_TORCH = re.compile(r"^torch==([^ +]+)(\+\S+)?", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +62,46 @@ def compare(wanted: Mapping[str, str], installed: Mapping[str, str]) -> Differen
             if there.get(name, version) != version
         ),
     )
+
+
+def cuda_of(lock: str) -> tuple[int, int] | None:
+    """The newest CUDA that a lock's packages are built for, such as (13, 0); None where they use none."""
+    return max(
+        (
+            (int(major or local_major), int(minor or local_minor))
+            for major, minor, local_major, local_minor in _CUDA.findall(lock)
+        ),
+        default=None,
+    )
+
+
+def torch_of(lock: str) -> str:
+    """PyTorch's version in a lock, without its local part; empty where there is none."""
+    found = _TORCH.search(lock)
+    return found[1] if found else ""
+
+
+def build_of(lock: str) -> str:
+    """What a lock's packages are built for, `cu130` or `cpu`; empty where it has neither PyTorch nor CUDA."""
+    if cuda := cuda_of(lock):
+        return "cu{}{}".format(*cuda)
+    return "cpu" if torch_of(lock) else ""
+
+
+def has(lock: str, package: str) -> bool:
+    """Whether a lock names this package, on any platform. Understands pixi's locks as well."""
+    name = re.escape(package)
+    return re.search(rf"^{name}==|/{name}-\d[^/\n]*$", lock, re.MULTILINE) is not None
+
+
+def project_digest(project: Mapping[str, Any]) -> str:
+    """Digest of all in a parsed pyproject.toml that a lock is made from: dependencies, requires-python, tool.uv."""
+    own = project.get("project", {})
+    parts = [own.get("dependencies", []), own.get("requires-python"), project.get("tool", {}).get("uv", {})]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def made_from(lock: str) -> str:
+    """The digest of what a lock was made from; empty where it does not say."""
+    found = re.search(rf"^{re.escape(MADE_FROM)}(\w+)$", lock, re.MULTILINE)
+    return found[1] if found else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def gpurig_environment(name: str, source: str) -> dict[str, Any]:
         environment = environments.read(Path(source) / name)
     except RigError as error:
         raise AnsibleFilterError(str(error)) from error
-    return {**asdict(environment), "files": list(environment.files)}
+    return environment.to_dict()
 
 
 class FilterModule:

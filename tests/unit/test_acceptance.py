@@ -174,9 +174,10 @@ class TestDriver:
         assert not drivers.enough("525.60.11", "525.60.13")
 
     def test_the_most_demanding_environment_decides(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        locks = {"old": "torch==2.14.1+cu126\n", "new": "cuda-toolkit==13.0.3\n", "light": "numpy==2.4.6\n"}
-        monkeypatch.setattr(drivers, "lock_of", locks.__getitem__)
+        cudas = {"old": (12,), "new": (13,), "both": (13, 12), "light": ()}
+        monkeypatch.setattr(drivers, "cudas", cudas.__getitem__)
         assert drivers.needed(["old", "new", "light"]) == ("580", "new")
+        assert drivers.needed(["light", "both"]) == ("525.60.13", "both")
         assert drivers.needed(["light"])[0] == ""
         assert drivers.needed([])[0] == ""
 
