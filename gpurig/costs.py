@@ -24,7 +24,7 @@ class Line:
 
     spent: ever; today, month: of that since midnight, and since the month began; hourly: what is paid now in an hour.
     wasted: what of `spent` went to machines that were never accepted. rentals: how many; open: of them bill or may;
-    unsure: may bill and nobody knows.
+    unsure: may bill and nobody knows, by gpurig.doubts.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Line:
 class Costs:
     """Everything there is to tell. day_end, month_end: what today and this month will have cost if all goes on as it does now.
 
-    rentals: those that bill, or may, oldest first.
+    rentals: those that bill, or may, oldest first; doubtful: the ids here of those of which nobody knows.
     """
 
     now: datetime
@@ -57,6 +57,7 @@ class Costs:
     day_end: Decimal
     month_end: Decimal
     rentals: tuple[Rental, ...]
+    doubtful: frozenset[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, money in USD as text."""
@@ -66,23 +67,23 @@ class Costs:
             "lines": [line.to_dict() for line in self.lines],
             "total": self.total.to_dict(),
             "projected": {"day": plain(self.day_end), "month": plain(self.month_end)},
-            "open": [_open(rental, self.now) for rental in self.rentals],
+            "open": [_open(rental, self) for rental in self.rentals],
         }
 
 
-def of(rentals: Sequence[Rental], by: By, now: datetime) -> Costs:
-    """What these rentals cost, the dearest host or vendor first, or day by day."""
+def of(rentals: Sequence[Rental], by: By, now: datetime, doubtful: frozenset[str] = frozenset()) -> Costs:
+    """What these rentals cost, the dearest host or vendor first, or day by day. doubtful: see Costs."""
     midnight, month = _midnight(now), _midnight(now).replace(day=1)
-    total = _line("total", rentals, now)
+    total = _line("total", rentals, now, doubtful)
     if by == "day":
         running_now = [(now.astimezone(UTC).date(), rental, Decimal(0)) for rental in rentals if rental.open]
         by_day: dict[date, list[tuple[Rental, Decimal]]] = {}
         for day, rental, cost in [*slices(rentals, now), *running_now]:
             by_day.setdefault(day, []).append((rental, cost))
-        lines = [_of_day(day, by_day[day], now) for day in sorted(by_day)]
+        lines = [_of_day(day, by_day[day], now, doubtful) for day in sorted(by_day)]
     else:
         names = {name_of(rental, by): None for rental in rentals}
-        groups = [_line(name, [r for r in rentals if name_of(r, by) == name], now) for name in names]
+        groups = [_line(name, [r for r in rentals if name_of(r, by) == name], now, doubtful) for name in names]
         lines = sorted((line for line in groups if line.rentals), key=lambda line: (-line.spent, line.name))
     to_midnight = Decimal((midnight + DAY - now) / HOUR)
     to_next_month = Decimal(((month + 32 * DAY).replace(day=1) - now) / HOUR)
@@ -94,6 +95,7 @@ def of(rentals: Sequence[Rental], by: By, now: datetime) -> Costs:
         day_end=total.today + total.hourly * to_midnight,
         month_end=total.month + total.hourly * to_next_month,
         rentals=tuple(rental for rental in rentals if rental.open),
+        doubtful=doubtful,
     )
 
 
@@ -131,7 +133,7 @@ def plain(money: Decimal) -> str:
     return f"{money.quantize(CENT_PART):f}"
 
 
-def _line(name: str, rentals: Sequence[Rental], now: datetime) -> Line:
+def _line(name: str, rentals: Sequence[Rental], now: datetime, doubtful: frozenset[str]) -> Line:
     """The sum over rentals; those of which nothing was ever made are not counted."""
     real = [rental for rental in rentals if periods(rental, now)]
     return Line(
@@ -143,11 +145,11 @@ def _line(name: str, rentals: Sequence[Rental], now: datetime) -> Line:
         wasted=spent([rental for rental in real if wasted(rental)], EVER, now),
         rentals=len(real),
         open=sum(rental.open for rental in real),
-        unsure=sum(rental.unsure for rental in real),
+        unsure=sum(rental.id in doubtful for rental in real),
     )
 
 
-def _of_day(day: date, parts: Sequence[tuple[Rental, Decimal]], now: datetime) -> Line:
+def _of_day(day: date, parts: Sequence[tuple[Rental, Decimal]], now: datetime, doubtful: frozenset[str]) -> Line:
     """What one day cost; what is open counts only today."""
     cost = _sum(parts)
     today = now.astimezone(UTC).date()
@@ -162,7 +164,7 @@ def _of_day(day: date, parts: Sequence[tuple[Rental, Decimal]], now: datetime) -
         wasted=_sum([(rental, part) for rental, part in parts if wasted(rental)]),
         rentals=len(on_it),
         open=len(open_now),
-        unsure=sum(rental.unsure for rental in open_now),
+        unsure=sum(rental.id in doubtful for rental in open_now),
     )
 
 
@@ -170,14 +172,14 @@ def _sum(parts: Iterable[tuple[Rental, Decimal]]) -> Decimal:
     return sum((part for _, part in parts), Decimal(0))
 
 
-def _open(rental: Rental, now: datetime) -> dict[str, Any]:
+def _open(rental: Rental, costs: Costs) -> dict[str, Any]:
     return {
         "provider": rental.provider,
         "label": rental.label,
         "machine": rental.machine,
         "state": rental.state,
-        "unsure": rental.unsure,
-        "hourly": plain(hourly(rental, now)),
+        "unsure": rental.id in costs.doubtful,
+        "hourly": plain(hourly(rental, costs.now)),
         "since": rental.since.isoformat(timespec="seconds"),
     }
 

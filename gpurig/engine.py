@@ -70,7 +70,7 @@ def up(stack: Stack, config: StackConfig, *, report: Report) -> list[Step]:
 
     Before anything changes, every host that is to be ended or replaced must pass the destroy gate.
     """
-    _possible(stack, config.hosts)
+    possible(stack, config.hosts)
     with exclusive(stack):
         remember(stack)
         budget.remember(stack, config.budget)
@@ -98,7 +98,7 @@ def replace(stack: Stack, config: StackConfig, name: str, *, report: Report) -> 
     """End one host, if it passes the destroy gate, and make it anew. Raises RigError."""
     with exclusive(stack):
         spec = configured(stack, config, name)
-        _possible(stack, {name: spec})
+        possible(stack, {name: spec})
         end(stack, {host: at for host, at in known(stack).items() if host == name}, report=report)
         lifecycle.ensure(stack, name, spec, report=report)
 
@@ -179,7 +179,7 @@ def exclusive(stack: Stack) -> Iterator[None]:
         yield
 
 
-def _possible(stack: Stack, hosts: Mapping[str, HostSpec]) -> None:
+def possible(stack: Stack, hosts: Mapping[str, HostSpec]) -> None:
     """Raise ConfigError where a host's machine is one that only Pulumi's program makes."""
     impossible = [
         f"{stack.file.name}: gpurig:hosts.{name}: {spec.provider} needs Pulumi's CLI, whose program makes its machines; install "

@@ -5,6 +5,7 @@ Called by the life cycle, which holds the host's lock. Never holds more than one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from gpurig import acceptance, budget, clock, entries, market, offers, orders, providers, reach, records, settle
@@ -67,9 +68,30 @@ def rented(
 def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str, str]], report: Report) -> Machine:
     """Rent the best offer that its vendor does not refuse. Raises ConfigError where there is none."""
     meeting, answers = market.candidates(spec, bad)
+    if not meeting:
+        raise ConfigError(market.nothing_found(owner.host, spec, answers))
     for problem in filter(None, (answer.problem for answer in answers)):
         report(f"{owner.host}: {problem}")
     refusals: list[str] = []
+    try:
+        machine = _taken(stack, owner, spec, meeting, refusals, report)
+    except RigError:
+        _tell(owner, refusals, report)
+        raise
+    if machine:
+        _tell(owner, refusals, report)
+        return machine
+    if refusals:
+        raise ConfigError(
+            "\n".join([f"{owner.host}: nothing was rented; the vendors refused:", *dict.fromkeys(refusals)])
+        )
+    raise ConfigError(market.nothing_found(owner.host, spec, answers))
+
+
+def _taken(
+    stack: Stack, owner: Owner, spec: RentalSpec, meeting: Sequence[Offer], refusals: list[str], report: Report
+) -> Machine | None:
+    """The machine of the first of these offers that is not refused; None where all are. Adds why to refusals."""
     silent: set[str] = set()
     for offer in meeting:
         if offer.provider in silent or len(refusals) >= CALLS:
@@ -81,14 +103,15 @@ def _rent(stack: Stack, owner: Owner, spec: RentalSpec, bad: frozenset[tuple[str
                 return _call(stack, owner, spec, offer, report)
             except RefusedError as error:
                 refusals.append(str(error))
-                report(f"{owner.host}: {error}")
                 if not error.another:
                     silent.add(offer.provider)
-    if refusals:
-        raise ConfigError(
-            "\n".join([f"{owner.host}: nothing was rented; the vendors refused:", *dict.fromkeys(refusals)])
-        )
-    raise ConfigError(market.nothing_found(owner.host, spec, answers))
+    return None
+
+
+def _tell(owner: Owner, refusals: Sequence[str], report: Report) -> None:
+    """Say why other offers were not taken. Where none was, the error says it, and nothing else does."""
+    for refusal in dict.fromkeys(refusals):
+        report(f"{owner.host}: refused before: {refusal}")
 
 
 def _call(stack: Stack, owner: Owner, spec: RentalSpec, offer: Offer, report: Report) -> Machine:

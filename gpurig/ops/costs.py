@@ -32,7 +32,7 @@ def costs(c: Context, by: str = "host", stack_only: bool = False, html: str = ""
     A machine that may still bill counts as if it did. What was spent on machines that were not accepted is shown apart.
     Figures are from the prices at which machines were rented; a vendor's invoice may add traffic, and begin a little later.
     """
-    from gpurig import clock, costs_page
+    from gpurig import clock, costs_page, doubts
     from gpurig import costs as worked_out
     from gpurig.ledger import Ledger
     from gpurig.stack import home, write_private
@@ -45,7 +45,8 @@ def costs(c: Context, by: str = "host", stack_only: bool = False, html: str = ""
         title, rentals = f"{stack.project}, stack {stack.name}", Ledger(stack.home).of_stack(stack.project, stack.name)
     else:
         title, rentals = "All rentals", Ledger(home()).rentals()
-    found = worked_out.of(rentals, grouping, clock.now())
+    doubtful = frozenset(rental.id for rental in doubts.among(rentals, home()))
+    found = worked_out.of(rentals, grouping, clock.now(), doubtful)
     console.show(c, found.to_dict(), _text(found) if rentals else "Nothing was ever rented from here.")
     if html:
         file = Path(html).expanduser().absolute()
@@ -87,7 +88,7 @@ def _open(rentals: Sequence[Rental], found: Costs) -> str:
 
     rows = [("BILLS NOW", "ID", "LABEL", "$/H", "SINCE", "STATE")]
     for rental in rentals:
-        state = f"may still bill ({rental.state})" if rental.unsure else rental.state
+        state = f"may still bill ({rental.state})" if rental.id in found.doubtful else rental.state
         price = f"{hourly(rental, found.now):.3f}" if rental.price else "unknown"
         rows.append((rental.provider, rental.machine or "-", rental.label, price, console.moment(rental.since), state))
     return console.table(rows)

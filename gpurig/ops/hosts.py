@@ -43,12 +43,14 @@ def up(c: Context, yes: bool = False) -> None:
     stack = stack_of(c)
     chosen = engine_in_use()
     wanted = configuration(stack)
+    if chosen is engine:
+        engine.possible(stack, wanted.hosts)
     every = engine.preview(stack, wanted)
     plan = spending.planned(stack, wanted, [step for step in every if step.action != "same"])
     destroys = any(step.action in ("replace", "end") for step in plan.steps)
     if plan.steps and (console.on_terminal() or destroys or plan.spends):
         console.say(_listing(plan))
-        spending.warn(plan)
+        spending.warn(plan, at_once=yes)
         spending.refuse(plan, stack, wanted)
         console.confirm("Do this?", yes=yes)
     try:
@@ -74,6 +76,7 @@ def preview(c: Context) -> None:
     chosen = engine_in_use()
     wanted = configuration(stack)
     if chosen is engine:
+        engine.possible(stack, wanted.hosts)
         steps = engine.preview(stack, wanted)
     else:
         with console.working("Asking Pulumi") as report:

@@ -35,6 +35,8 @@ def rebuild(c: Context, host: str, discard: bool = False, yes: bool = False) -> 
     chosen = engine_in_use()
     wanted = configuration(stack)
     spec = engine.configured(stack, wanted, host)
+    if chosen is engine:
+        engine.possible(stack, {host: spec})
     recorded = records.get(stack, host)
     plan = spending.planned(stack, wanted, [engine.Step(host, "replace", ", ".join(spec.sources()))])
     spending.warn(plan)

@@ -70,12 +70,16 @@ def planned(stack: Stack, wanted: StackConfig, steps: Sequence[Step]) -> Plan:
     )
 
 
-def warn(plan: Plan) -> None:
-    """Say what is lost, what is not to be had, and what everything costs together."""
+def warn(plan: Plan, *, at_once: bool = False) -> None:
+    """Say what is lost, what is not to be had, and what everything costs together.
+
+    at_once: nobody is asked first, so that the error which comes at once says what is not to be had.
+    """
     for host in plan.lost:
         console.say(f"Warning: {host.name}: {host.provider} {host.id} is ended; its disk and everything on it is lost.")
-    for quote in plan.quotes.values():
-        if quote.nothing:
+    tried = {step.host for step in plan.steps if at_once and step.action == "create"}
+    for name, quote in plan.quotes.items():
+        if quote.nothing and name not in tried:
             console.say(quote.nothing)
     price = quotes.hourly(plan.quotes.values())
     if sum(quote.offer is not None for quote in plan.quotes.values()) > 1:

@@ -88,6 +88,21 @@ def test_a_recorded_machine_is_not_warned_of_but_another_one_of_its_host_is(rig:
     assert "gpurig.unit.test.trainer.1 may still bill" in rig("runs")[2]
 
 
+@pytest.mark.parametrize("state", ["rented", "accepted", "stopped"])
+def test_costs_mark_the_rentals_that_the_first_line_warns_of(rig: Rig, stack: Stack, state: Kind) -> None:
+    rental = intended(stack)
+    Ledger(stack.home).note(rental, "rented", machine="1001")
+    Ledger(stack.home).note(rental, state)
+    _, out, err = rig("costs")
+    assert "may still bill" in err.splitlines()[0]
+    assert f"may still bill ({state})" in out
+    assert "1 may still bill" in out
+    with records.host_lock(Stack("x", "y", stack.root, stack.home), "z"):
+        _, out, err = rig("costs")
+        assert "may still bill" not in out + err
+        assert [line["unsure"] for line in json.loads(rig("costs", "--json")[1])["open"]] == [False]
+
+
 def test_many_warnings_are_counted(rig: Rig, stack: Stack) -> None:
     for number in range(9):
         intended(stack, f"z{number}")

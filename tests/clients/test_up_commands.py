@@ -92,6 +92,7 @@ def test_a_replacement_warns_of_the_loss_and_is_not_begun_where_nothing_replaces
     code, _, err = rig("up", "--yes")
     assert code == 2
     assert "not replaced" in err
+    assert err.count("60000 GB") == 1
     assert ids(vast) == [machine]
     write(stack, trainer="disk: 100")
     assert rig("up", "--yes")[1] == "±  trainer  replaced  disk\n"
@@ -115,6 +116,43 @@ def test_up_says_what_was_done_although_another_host_failed(rig: Rig, stack: Sta
     code, out, err = rig("up", "--yes")
     assert (code, out) == (1, "+  a  created\n")
     assert "nowhere/x not found" in err
+
+
+@pytest.mark.parametrize("wrong", ["image: nowhere/x", "disk: 60000", "region: Nowhere"])
+def test_why_nothing_was_rented_is_said_once(rig: Rig, stack: Stack, wrong: str) -> None:
+    write(stack, trainer=wrong)
+    code, _, err = rig("up", "--yes")
+    assert code == 1
+    said = [line for line in err.splitlines() if "nowhere" in line.lower() or "60000 GB" in line]
+    assert len(said) == 1, err
+
+
+def test_why_other_offers_were_not_taken_is_said_once(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    write(stack, trainer="")
+    vast.faults = [Fault("create", "status", 400), Fault("create", "status", 400)]
+    code, _, err = rig("up", "--yes")
+    assert code == 0
+    assert [line for line in err.splitlines() if "fault" in line] == [
+        "trainer: refused before: vastai: HTTP 400: a fault."
+    ]
+    vast.faults = [Fault("create", "status", 400), Fault("create", "status", 400)]
+    write(stack, "  gpurig:budget: {total: 1}\n", trainer="", other="")
+    err = rig("up", "--yes")[2]
+    assert err.count("a fault") == 1
+
+
+@pytest.mark.parametrize("words", [["up", "--yes"], ["preview"], ["rebuild", "box", "--yes"]])
+def test_a_host_that_only_pulumi_makes_is_said_to_need_it_before_anything_else(
+    rig: Rig, stack: Stack, words: list[str]
+) -> None:
+    entry = "provider: aws, region: eu-central-1, gpu: A10G, max_price: 2"
+    stack.file.write_text(f"config:\n  gpurig:hosts:\n    box: {{{entry}}}\n")
+    code, out, err = rig(*words)
+    assert (code, out) == (2, "")
+    assert err == (
+        "Pulumi.test.yaml: gpurig:hosts.box: aws needs Pulumi's CLI, whose program makes its machines; install it with "
+        "`make setup-pulumi`, or leave this host out. Nothing was changed.\n"
+    )
 
 
 def test_a_stopped_host_costs_its_disk_and_starts_again(rig: Rig, stack: Stack, vast: Vastai) -> None:

@@ -102,7 +102,7 @@ def test_what_was_never_made_costs_nothing(state: Kind) -> None:
 
 
 def test_what_may_exist_counts_as_if_it_did_and_is_marked() -> None:
-    found = costs.of([rental((NOON - HOUR, "intended"))], "host", NOON)
+    found = costs.of([rental((NOON - HOUR, "intended"))], "host", NOON, frozenset("1"))
     assert (found.total.spent, found.total.unsure, found.total.open) == (Decimal("0.60"), 1, 1)
     assert found.to_dict()["open"][0]["unsure"] is True
 
