@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 
-from gpurig.catalogue import ROOT
+from gpurig import page
 from gpurig.costs import By, Costs, hourly, name_of, slices
 from gpurig.ledger import Rental
+from gpurig.plot import Tick, step
 
 WIDTH, HEIGHT = 860, 260
 """Size of the plot's inside, in its own units."""
@@ -43,30 +44,16 @@ class Plot:
 
     bars: tuple[Bar, ...]
     names: tuple[str, ...]
-    ticks: tuple[tuple[float, str], ...]
-    labels: tuple[tuple[float, str], ...]
+    ticks: tuple[Tick, ...]
+    labels: tuple[Tick, ...]
     width: int = WIDTH
     height: int = HEIGHT
 
 
 def html(costs: Costs, rentals: Sequence[Rental], *, title: str) -> str:
     """The page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(ROOT / "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["money"] = lambda amount: f"${amount:,.2f}"
-    environment.filters["price"] = lambda amount: f"${amount:.3f}"
-    environment.filters["moment"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     now = [(rental, hourly(rental, costs.now)) for rental in costs.rentals]
-    return environment.get_template("costs.html.j2").render(
-        title=title, costs=costs, plot=plot(costs, rentals), now=now
-    )
+    return page.render("costs.html.j2", title=title, costs=costs, plot=plot(costs, rentals), now=now)
 
 
 def plot(costs: Costs, rentals: Sequence[Rental]) -> Plot:
@@ -83,8 +70,8 @@ def plot(costs: Costs, rentals: Sequence[Rental]) -> Plot:
     parts = {key: cost for key, cost in parts.items() if key[0] in set(days)}
     names = _series(parts)
     highest = max((sum(c for (d, _), c in parts.items() if d == day) for day in days), default=Decimal(0))
-    step = _step(float(highest))
-    top = step * max(1, math.ceil(float(highest) / step))
+    between = step(float(highest))
+    top = between * max(1, math.ceil(float(highest) / between))
     column = WIDTH / count
     return Plot(
         bars=tuple(
@@ -92,10 +79,11 @@ def plot(costs: Costs, rentals: Sequence[Rental]) -> Plot:
         ),
         names=names,
         ticks=tuple(
-            (HEIGHT - HEIGHT * number * step / top, f"${number * step:g}") for number in range(round(top / step) + 1)
+            Tick(HEIGHT - HEIGHT * number * between / top, f"${number * between:g}")
+            for number in range(round(top / between) + 1)
         ),
         labels=tuple(
-            ((place + 0.5) * column, f"{day:%d %b}")
+            Tick((place + 0.5) * column, f"{day:%d %b}")
             for place, day in enumerate(days)
             if (count - 1 - place) % math.ceil(count / 10) == 0
         ),
@@ -127,11 +115,3 @@ def _series(parts: dict[tuple[date, str], Decimal]) -> tuple[str, ...]:
         sums[name] = sums.get(name, Decimal(0)) + cost
     dearest = sorted(sums, key=lambda name: (-sums[name], name))
     return tuple(dearest) if len(dearest) <= COLOURS + 1 else (*dearest[:COLOURS], OTHERS)
-
-
-def _step(highest: float) -> float:
-    """A round number of dollars between two lines across, so that there are three to six."""
-    if highest <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(highest / 4))
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor * 5 >= highest)

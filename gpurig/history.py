@@ -7,15 +7,14 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from gpurig.report import Report, folder_of
 from gpurig.stack import Stack, locked, private_dir, write_private
 from gpurig.verdict import GRAVITY, VERDICTS, Result, Verdict
-
-if TYPE_CHECKING:
-    from gpurig.report import Report
 
 SCHEMA = 1
 """Version of a line."""
@@ -29,6 +28,9 @@ class Figure(NamedTuple):
 
     value: float
     unit: str
+
+    def __str__(self) -> str:
+        return f"{number(self.value)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +53,7 @@ class Run:
         """Read a line's JSON. Raises ValueError, KeyError or TypeError where it is damaged or of another version."""
         if data["schema"] != SCHEMA or not set(data["checks"].values()) <= set(VERDICTS):
             raise ValueError("another version")
+        datetime.fromisoformat(data["started"])
         figures = {name: Figure(float(value), str(unit)) for name, (value, unit) in data["figures"].items()}
         own = {key: data[key] for key in ("label", "started", "quick")}
         return cls(**own, counts=dict(data["counts"]), checks=dict(data["checks"]), figures=figures)
@@ -80,6 +83,11 @@ def of(report: Report) -> Run:
     )
 
 
+def number(value: float) -> str:
+    """A figure's value for people: what is large without decimals, all else with four digits."""
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"  # noqa: PLR2004 (digits that .4g shows)
+
+
 def name_of(result: Result) -> str:
     """What a check is called among all of a host."""
     return f"{result.topic}: {result.name}"
@@ -87,7 +95,7 @@ def name_of(result: Result) -> str:
 
 def file_of(stack: Stack, host: str) -> Path:
     """Where a host's history is."""
-    return stack.dir / "reports" / host / "history.jsonl"
+    return folder_of(stack, host) / "history.jsonl"
 
 
 def runs(stack: Stack, host: str) -> list[Run]:

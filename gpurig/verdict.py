@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -50,14 +51,20 @@ class Result:
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
+        """The JSON form. A figure that is no finite number, which JSON cannot hold, is left out."""
+        finite = self.figure is not None and math.isfinite(self.figure)
+        return {**asdict(self), "figure": self.figure if finite else None}
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
     """The gravest verdict. FAIL where nothing was checked at all: no check, or none that could say anything."""
     found = set(verdicts)
     return next((verdict for verdict in GRAVITY[:3] if verdict in found), "FAIL")
+
+
+def gravest_first(results: Iterable[Result]) -> list[Result]:
+    """Sorted by gravity, else in the order in which they were checked."""
+    return sorted(results, key=lambda result: GRAVITY.index(result.verdict))
 
 
 def at_least(value: float, *, warn: float, fail: float) -> Verdict:

@@ -21,7 +21,8 @@ from gpurig import access, reach, records
 from gpurig.catalogue import ROOT
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint, Host
-from gpurig.report import Report, publish
+from gpurig.publication import publish
+from gpurig.report import Report
 from gpurig.stack import Stack
 from gpurig.verdict import Result
 
@@ -62,17 +63,22 @@ class Target:
 
 
 def verify(
-    stack: Stack, names: Iterable[str] = (), *, quick: bool = False, tell: Tell = lambda _: None
+    stack: Stack,
+    names: Iterable[str] = (),
+    *,
+    quick: bool = False,
+    burn: float = 0.0,
+    tell: Tell = lambda _: None,
 ) -> list[Report]:
     """Check these hosts, or all of the stack, and write their reports.
 
-    quick: leave out what takes longer than a few seconds; it is reported as SKIP.
+    quick: leave out what takes longer than a few seconds; it is reported as SKIP. burn: minutes under full load.
     Raises RigError for a name that no host has, or where there is no host at all. That something is wrong with a host
     is no error but a FAIL in its report.
     """
     chosen = targets(stack, names)
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(chosen))) as pool:
-        reports = list(pool.map(lambda target: examine(target, quick=quick, tell=tell), chosen))
+        reports = list(pool.map(lambda target: examine(target, quick=quick, burn=burn, tell=tell), chosen))
     publish(stack, reports, {target.name: target.host.label for target in targets(stack)})
     return reports
 
@@ -96,8 +102,8 @@ def targets(stack: Stack, names: Iterable[str] = ()) -> list[Target]:
     return [target for target in machines if not wanted or target.name in wanted or target.host.name in wanted]
 
 
-def examine(target: Target, *, quick: bool, tell: Tell, limit: float = LIMIT_SECONDS) -> Report:
-    """Check one machine. limit: seconds after which checks that still run are given up."""
+def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit: float = LIMIT_SECONDS) -> Report:
+    """Check one machine. burn: minutes under full load; limit: seconds for all else, after which checks are given up."""
     started, clock = datetime.now(UTC), time.monotonic()
     hidden = secrets(target)
     results: list[Result] = []
@@ -111,13 +117,15 @@ def examine(target: Target, *, quick: bool, tell: Tell, limit: float = LIMIT_SEC
     except reach.UnreachableError as error:
         take(_failure(target, "reachable", str(error), "Until SSH lets us in, nothing else can be checked."))
     else:
-        _run(target, quick=quick, take=take, limit=limit)
+        options = [*(["--quick"] if quick else []), *([f"--burn={burn:g}"] if burn else [])]
+        _run(target, options, take=take, limit=limit + burn * 60)
     return Report(
         host=target.name,
         label=target.host.label,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - clock, 1),
         quick=quick,
+        burn=burn,
         results=tuple(results),
     )
 
@@ -128,12 +136,11 @@ def secrets(target: Target) -> list[str]:
     return [text for file in files if (text := file.read_text(encoding="utf-8").strip())]
 
 
-def _run(target: Target, *, quick: bool, take: Tell, limit: float) -> None:
-    """Run pytest on the target. Each verdict comes through a pipe of its own as soon as it is known."""
+def _run(target: Target, options: Iterable[str], *, take: Tell, limit: float) -> None:
+    """Run pytest on the target, with these options of tests/verify. Each verdict comes through a pipe of its own as soon as it is known."""
     receiving, sending = os.pipe()
     command = [sys.executable, "-m", "pytest", str(CHECKS), f"--config-file={CHECKS / 'pytest.ini'}"]
-    command += ["-p", "pytest11.testinfra", f"--hosts={target.name}", f"--verdicts=/dev/fd/{sending}"]
-    command += ["--quick"] if quick else []
+    command += ["-p", "pytest11.testinfra", f"--hosts={target.name}", f"--verdicts=/dev/fd/{sending}", *options]
     count, given_up = 0, threading.Event()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, os.fdopen(receiving) as verdicts:
         try:
@@ -194,7 +201,11 @@ def _failure(target: Target, name: str, value: str, reason: str) -> Result:
 
 
 def _redacted(result: Result, hidden: Iterable[str]) -> Result:
-    texts = {key: value for key, value in result.to_dict().items() if isinstance(value, str)}
+    texts = {
+        key: value.encode(errors="replace").decode()  # a host may say what is no text
+        for key, value in result.to_dict().items()
+        if isinstance(value, str)
+    }
     for secret in hidden:
         texts = {key: value.replace(secret, "<token>") for key, value in texts.items()}
     return Result.from_dict({**result.to_dict(), **texts})

@@ -44,7 +44,8 @@ def verify(c: Context, host: str = "", quick: bool = False) -> None:
 
 
 def _print(stack: Stack, reports: Sequence[Report]) -> None:
-    from gpurig.report import folder_of, page_of, table, text
+    from gpurig.report import folder_of, page_of
+    from gpurig.report_table import table, text
 
     if sys.stdout.isatty():
         from rich.console import Console

@@ -6,8 +6,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from gpurig import report, verification
+from gpurig import verification
 from gpurig.errors import RigError
+from gpurig.report import page_of
+from gpurig.report_table import text
 from gpurig.stack import open_stack
 
 DOCUMENTATION = r"""
@@ -56,8 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
             reports = verification.verify(stack, given["hosts"], quick=given["quick"])
         except RigError as error:
             return {**result, "failed": True, "msg": str(error)}
-        self._display.display(report.text(reports, width=WIDTH))
+        self._display.display(text(reports, width=WIDTH))
         failed = [found.host for found in reports if found.verdict == "FAIL"]
-        page = report.page_of(stack)
+        page = page_of(stack)
         said = f"Verification failed: {', '.join(failed)}. " if failed else ""
         return {**result, "failed": bool(failed), "msg": f"{said}Report: {page}"}

@@ -86,7 +86,7 @@ def test_results_are_here_with_a_plot_and_metrics(tour: Tour, taken: subprocess.
 
 def test_the_verification_report_is_written_in_every_form(tour: Tour, taken: subprocess.CompletedProcess[str]) -> None:
     reports = tour.stack_dir / "reports" / "demo"
-    assert {path.suffix for path in reports.glob("latest.*")} == {".html", ".json", ".xml"}
+    assert {path.suffix for path in reports.glob("latest.*")} == {".html", ".json", ".prom", ".xml"}
     kept = ROOT / "build" / "reports"
     kept.mkdir(parents=True, exist_ok=True)
     for path in reports.glob("latest.*"):

@@ -210,7 +210,7 @@ class TestBroken:
         stack, host = configured_host.stack, configured_host.host
         tokens = [services.token(stack.dir, host.name, name) for name in host.services]
         files = [*folder_of(stack, host.name).iterdir(), page_of(stack)]
-        assert {path.name for path in files} == {"latest.json", "latest.xml", "latest.html"}
+        assert {path.name for path in files} == {f"latest.{form}" for form in ("json", "xml", "html", "prom")} | {"history.jsonl"}
         for path in files:
             assert not [token for token in tokens if token in path.read_text(encoding="utf-8")], path
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from gpurig.report import Report, folder_of, html, junit, page_of, publish, text
+from gpurig.junit import xml as junit
+from gpurig.publication import publish
+from gpurig.report import Report, folder_of, page_of
+from gpurig.report_page import html
+from gpurig.report_table import text
 from gpurig.stack import Stack
 from gpurig.verdict import Result, Verdict
 
 NASTY = "<script>alert(1)</script> & \x1b[31mred\x00"
 
 
-def result(verdict: Verdict, name: str = "", **texts: str) -> Result:
+def result(verdict: Verdict, name: str = "", **texts: Any) -> Result:
     given = {"value": "found it", "expected": "wanted it", "reason": "why so", "advice": "do `this`"} | texts
     if verdict == "PASS":
         given |= {"reason": "", "advice": ""}

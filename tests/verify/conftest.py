@@ -29,6 +29,7 @@ RESULTS = pytest.StashKey[list[Result]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--verdicts", metavar="FILE", help="append each verdict to FILE, as one line of JSON")
     parser.addoption("--quick", action="store_true", help="leave out what takes more than a few seconds")
+    parser.addoption("--burn", metavar="MINUTES", type=float, default=0.0, help="keep the GPUs under full load so long")
 
 
 def pytest_configure(config: pytest.Config) -> None:
