@@ -46,7 +46,7 @@ FIRST_WITH_NVSWITCH = 0x1AC2
 
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/wsl/lib"
-FIELDS = ("name", "memory.total", "driver_version", "compute_cap")
+FIELDS: tuple[str, ...] = ("name", "memory.total", "driver_version", "compute_cap")
 """The last one is unknown to drivers before 510, and one unknown field makes nvidia-smi fail as a whole."""
 
 

@@ -12,7 +12,7 @@ DOCUMENTATION = """
     short_description: Distribution of a host
     description:
         - Returns C(ansible_facts.distribution), C(ansible_facts.distribution_version) and C(ansible_facts.distribution_release)
-          as M(ansible.builtin.setup) does, from C(/etc/os-release).
+          as M(ansible.builtin.setup) does, from C(/etc/os-release), and C(ansible_facts.kernel) and C(ansible_facts.architecture).
     options: {}
     author: gpurig
 """
@@ -31,6 +31,8 @@ def main() -> None:
             "ansible_distribution": release.get("NAME", "").split(" ")[0],
             "ansible_distribution_version": release.get("VERSION_ID", ""),
             "ansible_distribution_release": release.get("VERSION_CODENAME", ""),
+            "ansible_kernel": platform.release(),
+            "ansible_architecture": platform.machine(),
         }
     )
 
