@@ -29,3 +29,197 @@ links     "skipped": "there is one GPU" | "backend": "nccl" | "gloo", "count": 8
           "peers": [[0, 1], …]                                            pairs that reach each other's memory directly
           "shm": 67108864, "environment": {"NCCL_P2P_DISABLE": "1"}       bytes of /dev/shm; NCCL's settings
 """
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gpurig.health.probes import apart, torch_burn, torch_links, torch_numbers, torch_speed
+
+SECTIONS = ("numbers", "speed", "links")
+
+SECONDS = {"start": 90.0, "numbers": 90.0, "speed": 60.0, "samples": 60.0, "links": 90.0, "burn": 60.0}
+"""For each step, whatever the GPUs do; `burn` comes on top of its own minutes."""
+
+MEGA = 10**6
+
+
+def main() -> None:
+    """Take the readings that were asked for."""
+    parser = argparse.ArgumentParser(description="Checks PyTorch on this machine's GPUs; prints one line of JSON.")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--what", default=",".join(SECTIONS), help="some of numbers, speed, links")
+    parser.add_argument("--flip", action="store_true", help="spoil one element of every result")
+    parser.add_argument("--burn", type=float, default=0.0, metavar="MINUTES")
+    parser.add_argument("--smi", default="", help="the nvidia-smi to ask while the GPUs are busy; none: not asked")
+    parser.add_argument("--fields", default="index", help="what to ask it for")
+    options = parser.parse_args()
+    what = options.what.split(",")
+    if set(what) - set(SECTIONS):
+        parser.error(f"--what takes {', '.join(SECTIONS)}")
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the numbers that nvidia-smi gives them
+    os.environ.pop("NVIDIA_TF32_OVERRIDE", None)  # it would decide over what is set below
+    check = Check(options)
+    taken = {name: {**check.head, "devices": [], **getattr(check, name)()} for name in SECTIONS if name in what}
+    print(json.dumps(taken))  # noqa: T201 (this is the answer)
+
+
+class Check:
+    """A run of this probe. This process never starts CUDA itself: what forks after that cannot use it."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.kind, self.options = options.device, options
+        self.torch: Any = None
+        self.head: dict[str, Any] = {
+            "python": platform.python_version(),
+            "torch": None,
+            "cuda": None,
+            "device": self.kind,
+        }
+        try:
+            self.torch = importlib.import_module("torch")
+        except (ImportError, OSError) as error:
+            found: dict[str, Any] = {"problem": f"PyTorch cannot be imported: {error}"}
+        else:
+            self.head.update(torch=self.torch.__version__, cuda=self.torch.version.cuda)
+            found = apart.alone(self.start, SECONDS["start"])
+        self.devices: list[dict[str, Any]] = found.get("devices", [])
+        self.found = found
+        self.head["problem"] = found["problem"]
+
+    def start(self, tell: apart.Tell) -> None:
+        """Ask PyTorch about the devices."""
+        torch = self.torch
+        tell(step="PyTorch's start", arch_list=torch.cuda.get_arch_list())
+        if self.kind == "cpu":
+            tell(devices=[{"index": 0, "name": "CPU", "capability": "", "memory": 0, "free": 0}])
+            return
+        if not torch.cuda.is_available():
+            torch.cuda.init()  # says why
+        devices = []
+        for index in range(torch.cuda.device_count()):
+            tell(step=f"the start of GPU {index}")
+            about, (free, _) = torch.cuda.get_device_properties(index), torch.cuda.mem_get_info(index)
+            capability = f"{about.major}.{about.minor}"
+            devices.append(
+                {
+                    "index": index,
+                    "name": about.name,
+                    "capability": capability,
+                    "memory": about.total_memory,
+                    "free": free,
+                }
+            )
+        tell(devices=devices, peers=torch_links.peers(torch, len(devices)))
+
+    def numbers(self) -> dict[str, Any]:
+        """All devices at once."""
+        look = functools.partial(torch_numbers.look, torch=self.torch, kind=self.kind, flip=self.options.flip)
+        works = [functools.partial(look, device=device) for device in self._with_room(torch_numbers.FREE)]
+        outcomes = apart.together(works, SECONDS["numbers"])
+        return {"arch_list": self.found.get("arch_list", []), "devices": self._merged(torch_numbers.FREE, outcomes)}
+
+    def speed(self) -> dict[str, Any]:
+        """One device after the other, so that none takes another's power or link; then all of them, to look at them meanwhile."""
+        look = functools.partial(torch_speed.look, torch=self.torch, kind=self.kind)
+        ready = self._with_room(torch_speed.FREE)
+        outcomes = [apart.alone(functools.partial(look, device=device), SECONDS["speed"]) for device in ready]
+        fields = self.options.fields.split(",")
+        found: dict[str, Any] = {"devices": self._merged(torch_speed.FREE, outcomes), "fields": fields, "samples": []}
+        if self.options.smi and ready:
+            done = torch_speed.Flag()
+            busy = functools.partial(
+                torch_speed.busy, torch=self.torch, devices=ready, kind=self.kind, done=done, seconds=SECONDS["samples"]
+            )
+            pace = (torch_speed.BEGIN[self.kind], torch_speed.PAUSE[self.kind], torch_speed.SAMPLES)
+            _, said = apart.together([busy, self._sampler(done, *pace)], SECONDS["samples"])
+            found["samples"] = said.get("samples", [])
+        if self.options.burn:
+            found["burn"], samples = self.burn(ready, self.options.burn * 60)
+            found["samples"] += samples
+        return found
+
+    def burn(self, devices: list[dict[str, Any]], seconds: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """All devices at once, and nvidia-smi's answers meanwhile."""
+        look = functools.partial(
+            torch_burn.look, torch=self.torch, kind=self.kind, seconds=seconds, flip=self.options.flip
+        )
+        works: list[apart.Work] = [functools.partial(look, device=device) for device in devices]
+        if self.options.smi:
+            pause, count = torch_burn.samples(seconds)
+            works.append(self._sampler(torch_speed.Flag(), pause, pause, count))
+        outcomes = apart.together(works, seconds + SECONDS["burn"])
+        samples = outcomes.pop().get("samples", []) if self.options.smi else []
+        about = [{"index": device["index"], **outcome} for device, outcome in zip(devices, outcomes)]  # noqa: B905
+        return {"minutes": self.options.burn, "devices": about}, samples
+
+    def links(self) -> dict[str, Any]:
+        """One process per GPU; on the CPU two, over gloo."""
+        count = len(self.devices) if self.kind == "cuda" else 2
+        ready = self._with_room(torch_links.FREE)
+        settings = {name: value for name, value in os.environ.items() if name.startswith("NCCL_")}
+        found = {
+            "backend": "nccl" if self.kind == "cuda" else "gloo",
+            "count": count,
+            "peers": self.found.get("peers", []),
+            "shm": shm(),
+            "environment": settings,
+        }
+        if self.head["problem"] or count == 1:
+            return {**found, **({} if self.head["problem"] else {"skipped": "there is one GPU"})}
+        if len(ready) < len(self.devices):
+            return {**found, "skipped": f"a GPU has less than {torch_links.FREE / MEGA:.0f} MB of its memory free"}
+        with tempfile.TemporaryDirectory() as folder:
+            rank = functools.partial(
+                torch_links.rank,
+                torch=self.torch,
+                count=count,
+                kind=self.kind,
+                meeting=f"{folder}/meeting",
+                flip=self.options.flip,
+            )
+            works = [functools.partial(rank, number=number) for number in range(count)]
+            outcomes = apart.together(works, SECONDS["links"], joined=True)
+        failed = next((f"GPU {number}: {one['problem']}" for number, one in enumerate(outcomes) if one["problem"]), "")
+        wrong = None if failed else sum(one["wrong"] for one in outcomes)
+        return {**found, **outcomes[0], "wrong": wrong, "problem": failed}
+
+    def _sampler(self, done: torch_speed.Flag, begin: float, pause: float, count: int) -> apart.Work:
+        smi, fields = self.options.smi, self.options.fields
+        return functools.partial(
+            torch_speed.sample, smi=smi, fields=fields, done=done, begin=begin, pause=pause, count=count
+        )
+
+    def _with_room(self, free: int) -> list[dict[str, Any]]:
+        return [device for device in self.devices if self.kind == "cpu" or device["free"] >= free]
+
+    def _merged(self, free: int, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """All devices, with what was found on those that have room."""
+        rest = iter(outcomes)
+        ready = self._with_room(free)
+        return [{**one, **(next(rest) if one in ready else {"skipped": crowded(one, free)})} for one in self.devices]
+
+
+def crowded(device: dict[str, Any], needed: int) -> str:
+    """Why nothing is done on a GPU that somebody else fills."""
+    return f"{device['free'] / MEGA:.0f} MB of its memory are free, and {needed / MEGA:.0f} MB are needed"
+
+
+def shm() -> int | None:
+    """Bytes of /dev/shm, through which NCCL's and PyTorch's processes exchange data."""
+    if not Path("/dev/shm").is_dir():  # noqa: S108 (it is what is asked about)
+        return None
+    about = os.statvfs("/dev/shm")  # noqa: S108
+    return about.f_blocks * about.f_frsize
+
+
+if __name__ == "__main__":
+    main()
