@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gpurig import environment_keys, lockfile
+from gpurig import conda, environment_keys, lockfile
 from gpurig.environment_keys import Settings, Source
 from gpurig.errors import ConfigError
 
 PROJECT, LOCK, SMOKE = "pyproject.toml", "requirements.lock", "smoke.py"
 
-CONDA = ("environment.yml", "pixi.toml", "pixi.lock")
+CONDA = (conda.FILE, conda.MANIFEST, conda.LOCK)
 """A folder with the first of these is a conda environment; pixi made the other two of it."""
 
 How = Literal["lock", "source", "conda"]
@@ -117,13 +117,16 @@ def read(folder: Path, source: Mapping[str, Any] | None = None) -> Environment:
 
 
 def stale(folder: Path) -> list[str]:
-    """What is wrong with the locks of a readable environment: those that were not made from its pyproject.toml as it is now."""
+    """What is wrong with the locks of a readable environment: those that were not made from what stands there now."""
+    if (folder / conda.FILE).is_file():
+        if not conda.stale(folder):
+            return []
+        return [f"{folder / conda.LOCK}: does not match {folder / conda.FILE}. Run `rig env lock {folder.name}`."]
     wanted = lockfile.project_digest(tomllib.loads((folder / PROJECT).read_text(encoding="utf-8")))
-    locks = [folder / LOCK, *sorted(folder.glob("requirements.*.lock"))]
     return [
-        f"{lock}: does not match {folder / PROJECT} (dependencies, requires-python or tool.uv were changed since). "
-        f"Run `{' '.join(['rig env lock', folder.name, *(['--build', build] if (build := _named(lock.name)) else [])])}`."
-        for lock in locks
+        f"{lock}: does not match {folder / PROJECT}, whose dependencies, requires-python or tool.uv were changed since. "
+        f"Run `rig env lock {folder.name}{f' --build {build}' if (build := _named(lock.name)) else ''}`."
+        for lock in (folder / LOCK, *sorted(folder.glob("requirements.*.lock")))
         if lock.is_file() and lockfile.made_from(lock.read_text(encoding="utf-8")) != wanted
     ]
 
@@ -152,7 +155,7 @@ def _of_folder(folder: Path, settings: Settings, how: How) -> tuple[Lock, ...]:
             build=_named(name) or lockfile.build_of(texts[name]),
             torch=lockfile.torch_of(texts[name]),
             default=name == LOCK,
-            digest=_digest(settings.python.encode(), texts[name].encode()),
+            digest=_digest(settings.python.encode(), lockfile.bare(texts[name]).encode()),
         )
         for name in sorted(texts, key=lambda name: (name != LOCK, name))
     )

@@ -105,3 +105,8 @@ def made_from(lock: str) -> str:
     """The digest of what a lock was made from; empty where it does not say."""
     found = re.search(rf"^{re.escape(MADE_FROM)}(\w+)$", lock, re.MULTILINE)
     return found[1] if found else ""
+
+
+def bare(lock: str) -> str:
+    """A lock without the note of what it was made from, which means nothing for what is installed."""
+    return re.sub(rf"^{re.escape(MADE_FROM)}.*\n", "", lock, flags=re.MULTILINE)

@@ -4,14 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-lock() {
-  local source=$1
-  shift
-  .venv/bin/uv pip compile "$source" --output-file "$(dirname "$source")/requirements.lock" "$@" \
-    --universal --generate-hashes --no-emit-index-url --quiet
-}
-
-lock requirements.in --python-version 3.11 --custom-compile-command "make lock" "$@"
-for environment in environments/*/pyproject.toml; do
-  lock "$environment" --no-header --no-annotate "$@" # Python's version is in the file itself
-done
+.venv/bin/uv pip compile requirements.in --output-file requirements.lock --python-version 3.11 \
+  --custom-compile-command "make lock" --universal --generate-hashes --no-emit-index-url --quiet "$@"
+.venv/bin/rig env lock "$@"

@@ -8,6 +8,7 @@ from gpurig.ops import (
     costs,
     data,
     doctor,
+    env,
     hosts,
     jobs,
     offers,
@@ -37,7 +38,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Money": (offers.offers, offers.estimate, costs.costs, reap.reap),
     "Work": (data.sync, jobs.train, jobs.logs, jobs.cancel, jobs.runs, data.results),
     "Reach": (shell.connect, shell.tunnel, shell.open_, ssh_config.ssh_config),
-    "Set-up": (doctor.doctor, register.register),
+    "Set-up": (doctor.doctor, register.register, env.env),
 }
 """Heading of `rig --help` → its commands."""
 
