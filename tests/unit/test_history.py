@@ -1,0 +1,316 @@
+"""A host's history: nothing is lost or mixed up, and what is damaged or too much goes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from gpurig import history, history_plot
+from gpurig.comparison import compare
+from gpurig.history import Figure, Run
+from gpurig.publication import publish
+from gpurig.report import Report, folder_of, page_of
+from gpurig.report_page import html
+from gpurig.stack import Stack, write_private
+from gpurig.verdict import Result, Verdict
+
+OLD, NEW = "p.s.demo.1", "p.s.demo.2"
+START = datetime(2026, 11, 1, 10, tzinfo=UTC)
+
+
+def result(name: str, verdict: Verdict = "PASS", figure: float | None = None, **more: Any) -> Result:
+    return Result(host="demo", topic="gpu", name=name, verdict=verdict, figure=figure, **more)
+
+
+def report(*results: Result, label: str = NEW, quick: bool = False, hour: int = 0) -> Report:
+    started = (START + timedelta(hours=hour)).isoformat()
+    return Report(host="demo", label=label, started=started, seconds=1.0, quick=quick, results=results)
+
+
+def run(
+    hour: int,
+    figures: Mapping[str, float] = MappingProxyType({}),
+    *,
+    label: str = NEW,
+    quick: bool = False,
+    verdict: Verdict = "PASS",
+) -> Run:
+    names = {name: Figure(value, "TFLOPS") for name, value in figures.items()}
+    started = (START + timedelta(hours=hour)).isoformat()
+    return Run(label=label, started=started, quick=quick, checks=dict.fromkeys(names, verdict), figures=names)
+
+
+def write(stack: Stack, runs: Sequence[Run]) -> None:
+    lines = (json.dumps(one.to_dict()) for one in runs)
+    write_private(history.file_of(stack, "demo"), "".join(f"{line}\n" for line in lines))
+
+
+class TestFile:
+    def test_every_verification_is_one_line_that_comes_back(self, stack: Stack) -> None:
+        publish(stack, [report(result("speed", figure=150.5, unit="TFLOPS"), result("off", "SKIP"))], {"demo": NEW})
+        publish(stack, [report(result("speed", "WARN", figure=100, unit="TFLOPS"), quick=True, hour=1)], {"demo": NEW})
+        first, second = history.runs(stack, "demo")
+        assert history.file_of(stack, "demo").read_text().count("\n") == 2
+        assert history.file_of(stack, "demo").stat().st_mode & 0o777 == 0o600
+        assert first == Run(
+            label=NEW,
+            started=START.isoformat(),
+            quick=False,
+            counts={"PASS": 1, "WARN": 0, "FAIL": 0, "SKIP": 1},
+            checks={"gpu: speed": "PASS", "gpu: off": "SKIP"},
+            figures={"gpu: speed": Figure(150.5, "TFLOPS")},
+        )
+        assert (second.quick, second.checks, second.figures["gpu: speed"].value) == (True, {"gpu: speed": "WARN"}, 100)
+
+    def test_of_two_results_with_one_name_the_graver_is_kept(self) -> None:
+        found = history.of(report(result("same", "FAIL", 1.0), result("same", "PASS", 2.0)))
+        assert (found.checks, found.figures) == ({"gpu: same": "FAIL"}, {"gpu: same": Figure(1.0, "")})
+
+    @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+    def test_a_figure_that_is_no_number_is_left_out_everywhere(self, stack: Stack, figure: float) -> None:
+        publish(stack, [report(result("speed", "FAIL", figure))], {"demo": NEW})
+        assert history.runs(stack, "demo")[0].figures == {}
+        text = (folder_of(stack, "demo") / "latest.json").read_text()
+        assert json.loads(text, parse_constant=pytest.fail)["results"][0]["figure"] is None
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            '{"schema": 1, "la',
+            "\n\n",
+            "[]\n",
+            "null\n",
+            '{"schema": 2}\n',
+            "\udcff\n",
+            '"x"\n',
+            '{"schema":1,"checks":0}',
+        ],
+    )
+    def test_what_cannot_be_read_is_passed_over_and_the_next_line_is_whole(self, stack: Stack, broken: str) -> None:
+        write(stack, [run(0, {"speed": 1.0})])
+        with history.file_of(stack, "demo").open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(broken)
+        assert len(history.runs(stack, "demo")) == 1
+        history.add(stack, report(result("speed", figure=2.0), hour=1))
+        assert [one.quick for one in history.runs(stack, "demo")] == [False, False]
+
+    def test_no_history_is_an_empty_one(self, stack: Stack) -> None:
+        assert history.runs(stack, "demo") == []
+        assert history.baseline(stack, "demo", NEW) == {}
+
+    def test_the_oldest_go_and_quick_runs_do_not_push_out_full_ones(self, stack: Stack) -> None:
+        full = [run(n, {"speed": 1.0}) for n in range(10)]
+        quick = [run(100 + n, quick=True) for n in range(history.KEEP + history.SLACK - 11)]
+        write(stack, [*full, *quick])
+        for hour in (5000, 5001):
+            history.add(stack, report(result("speed", figure=1.0), quick=True, hour=hour))
+        kept = history.runs(stack, "demo")
+        assert len(kept) == history.KEEP
+        assert [one for one in kept if not one.quick] == full
+        assert kept[-1].started == (START + timedelta(hours=5001)).isoformat()
+        assert kept[10].started > quick[0].started
+
+
+class TestBaseline:
+    def test_it_is_the_median_of_full_runs_of_this_very_machine(self, stack: Stack) -> None:
+        speeds = [{"gpu: GPU 0: bf16 matmul": value} for value in (150.0, 160.0, 155.0)]
+        write(
+            stack,
+            [
+                run(0, {"gpu: GPU 0: bf16 matmul": 90.0}, label=OLD),
+                *(run(1 + n, speed) for n, speed in enumerate(speeds)),
+                run(5, {"gpu: GPU 0: bf16 matmul": 10.0}, quick=True),
+                run(6, {"gpu: GPU 0: bf16 matmul": 20.0}, verdict="FAIL"),
+                run(7, {"base: clock": 3.0}),
+            ],
+        )
+        assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 155.0}
+        assert history.baseline(stack, "demo", OLD) == {"GPU 0: bf16 matmul": 90.0}
+        assert history.baseline(stack, "demo", "p.s.demo.3") == {}
+
+
+class TestComparison:
+    def test_what_changed_is_told_and_nothing_else(self) -> None:
+        before = report(
+            result("same"),
+            result("broke"),
+            result("left"),
+            result("slow", figure=100, unit="GB/s"),
+            result("steady", figure=100),
+        )
+        now = report(
+            result("same"), result("broke", "FAIL"), result("came", "WARN"), result("slow", figure=94, unit="GB/s"),
+            result("steady", figure=104.9), hour=1,
+        )  # fmt: skip
+        found = compare("demo", history.of(before), history.of(now))
+        assert str(found).splitlines() == [
+            "demo, compared with the full verification of 2026-11-01 10:00 UTC:",
+            "  PASS → FAIL: gpu: broke",
+            "  new: gpu: came: WARN",
+            "  gone: gpu: left: was PASS",
+            "  moved: gpu: slow: 100 GB/s → 94 GB/s (-6.0 %)",
+        ]
+        data = json.loads(json.dumps(found.to_dict()))
+        assert data == {
+            "with": {"started": START.isoformat(), "label": NEW, "same_machine": True},
+            "changed": [{"check": "gpu: broke", "before": "PASS", "now": "FAIL"}],
+            "appeared": [{"check": "gpu: came", "now": "WARN"}],
+            "vanished": [{"check": "gpu: left", "before": "PASS"}],
+            "figures": [
+                {
+                    "check": "gpu: slow",
+                    "before": {"value": 100.0, "unit": "GB/s"},
+                    "now": {"value": 94.0, "unit": "GB/s"},
+                    "percent": -6.0,
+                }
+            ],
+        }
+
+    def test_without_an_earlier_run_it_says_so(self) -> None:
+        found = compare("demo", None, history.of(report(quick=True)))
+        assert str(found) == "demo: nothing to compare with: there was no earlier quick verification."
+        assert found.to_dict()["with"] is None
+
+    def test_where_nothing_changed_it_says_so(self) -> None:
+        one = history.of(report(result("same", figure=0.0)))
+        assert str(compare("demo", one, one)).endswith("\n  nothing changed.")
+
+    def test_an_earlier_machine_is_named_as_such(self) -> None:
+        found = compare("demo", history.of(report(label=OLD)), history.of(report(label=NEW)))
+        assert "which was of an earlier machine" in str(found)
+
+    @pytest.mark.parametrize(("old", "new", "unit"), [(0.0, 1.0, "W"), (1.0, 1.0, "kW")])
+    def test_from_nothing_or_to_another_unit_there_are_no_percents(self, old: float, new: float, unit: str) -> None:
+        before, now = report(result("power", figure=old, unit="W")), report(result("power", figure=new, unit=unit))
+        (move,) = compare("demo", history.of(before), history.of(now)).moved
+        assert move.percent is None
+        assert "%" not in str(move)
+
+    def test_long_lists_are_cut_in_the_text_only(self) -> None:
+        now = history.of(report(*(result(f"check {n}") for n in range(50))))
+        found = compare("demo", history.of(report()), now)
+        assert str(found).count("\n") == 21
+        assert "… and 30 more" in str(found)
+        assert len(found.to_dict()["appeared"]) == 50
+
+    def test_quick_runs_are_compared_with_quick_ones(self) -> None:
+        runs = [run(0, quick=True), run(1), run(2)]
+        assert history.before(runs, run(3, quick=True)) is runs[0]
+        assert history.before(runs, run(3)) is runs[2]
+        assert history.before(runs[1:], run(3, quick=True)) is None
+
+
+class Plots(HTMLParser):
+    """The plots of a page: names, lines with their points, dots by class, and texts for those who see none."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.labels: list[str] = []
+        self.lines: list[tuple[str, list[tuple[float, float]]]] = []
+        self.dots: list[str] = []
+        self.scripts = self.titles = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        if tag == "svg":
+            assert given["role"] == "img"
+            self.labels.append(given["aria-label"])
+        elif tag == "polyline":
+            points = [tuple(map(float, pair.split(","))) for pair in given["points"].split()]
+            self.lines.append((given.get("class", ""), [(x, y) for x, y in points]))
+        elif tag == "circle":
+            self.dots.append(given.get("class", ""))
+        self.titles += tag == "title"
+
+
+def page(runs: Sequence[Run]) -> str:
+    return html([report(result("speed", figure=1.0))], title="demo", runs=runs)
+
+
+class TestPlots:
+    def test_each_figure_is_plotted_over_time(self) -> None:
+        plots = Plots(page([run(0, {"a": 100.0, "b": 1.0}), run(1, {"a": 150.0}), run(3, {"a": 50.0, "b": 2.0})]))
+        assert [label.partition(":")[0] for label in plots.labels] == ["a", "b"]
+        assert plots.labels[0] == "a: 50 TFLOPS now; 50 to 150 TFLOPS in 3 runs, from 2026-11-01 to 2026-11-01"
+        (_, points), _ = plots.lines
+        assert [x for x, _ in points] == pytest.approx([0, history_plot.WIDTH / 3, history_plot.WIDTH])
+        assert points[1][1] < points[0][1] < points[2][1]  # SVG counts downward
+
+    def test_an_earlier_machine_has_a_line_of_its_own(self) -> None:
+        runs = [run(0, {"a": 1.0}, label=OLD), run(1, {"a": 1.0}, label=OLD), run(2, {"a": 2.0}), run(3, {"a": 2.0})]
+        plots = Plots(page(runs))
+        assert [name for name, _ in plots.lines] == ["earlier", ""]
+        assert "the first 2 on an earlier machine" in plots.labels[0]
+
+    def test_what_was_no_pass_is_a_dot_in_its_colour(self) -> None:
+        assert Plots(page([run(0, {"a": 1.0}), run(1, {"a": 0.5}, verdict="FAIL"), run(2, {"a": 1.0})])).dots == [
+            "",
+            "FAIL",
+            "",
+        ]
+
+    def test_points_in_another_unit_are_left_out(self) -> None:
+        old = Run(
+            label=NEW, started=START.isoformat(), quick=False, checks={"a": "PASS"}, figures={"a": Figure(9, "s")}
+        )
+        assert "in 2 runs" in Plots(page([old, run(1, {"a": 1.0}), run(2, {"a": 1.0})])).labels[0]
+
+    @pytest.mark.parametrize("runs", [[], [run(0, {"a": 1.0})], [run(0), run(1)]])
+    def test_one_point_is_no_history(self, runs: list[Run]) -> None:
+        assert "<svg" not in page(runs)
+        assert "polyline" not in page(runs)
+
+    def test_a_steady_figure_is_a_flat_line_and_noise_is_no_mountain(self) -> None:
+        for values in ([5.0, 5.0], [0.0, 0.0], [-3.0, -3.0], [160.0, 160.1], [1e-30, 1e-30], [1e12, 1e12]):
+            ((_, points),) = Plots(page([run(n, {"a": value}) for n, value in enumerate(values)])).lines
+            (_, first), (_, last) = points
+            assert abs(first - last) < history_plot.HEIGHT / 20
+            assert 0 <= first <= history_plot.HEIGHT
+
+    def test_thinning_keeps_the_last_point_and_every_dip(self) -> None:
+        values = [100.0] * 500
+        values[123], values[400] = 20.0, 180.0
+        points = [history_plot.Point(NEW, START + timedelta(hours=n), value, "PASS") for n, value in enumerate(values)]
+        kept = history_plot.thinned(points, 60)
+        assert len(kept) <= 60
+        assert {20.0, 180.0} <= {point.value for point in kept}
+        assert kept[-1] == points[-1]
+        assert kept == sorted(kept, key=lambda point: point.at)
+        assert history_plot.thinned(points[:60], 60) == points[:60]
+
+    @pytest.mark.parametrize("verdict", ["PASS", "WARN"])
+    def test_a_page_with_500_runs_of_many_figures_stays_small(self, verdict: Verdict) -> None:
+        names = [f"gpu: GPU {gpu}: figure number {n} of many" for gpu in range(8) for n in range(12)]
+        runs = [run(n, dict.fromkeys(names, 1000.123 + n * 7 % 13), verdict=verdict) for n in range(500)]
+        long = "What is found, what it means and what to do about it, all of it in several words. " * 2
+        rows = [
+            result(name, verdict, 1.0, value="1000", expected="1200 or more", source=long, reason=long)
+            for name in names
+        ]
+        text = html([report(*rows)], title="demo", runs=runs)
+        assert len(text.encode()) < 300_000
+        plots = Plots(text)
+        assert len(plots.labels) == history_plot.PLOTS
+        assert f"{96 - history_plot.PLOTS} more figures are in history.jsonl" in text
+        assert all(len(points) <= history_plot.POINTS for _, points in plots.lines)
+
+    def test_plots_need_no_script_and_nothing_from_elsewhere(self) -> None:
+        evil = "</svg><script>alert(1)</script>"
+        text = page([run(0, {evil: 1.0}), run(1, {evil: 2.0})])
+        assert text.count("<script") == 1
+        assert "&lt;script&gt;" in text
+        assert not re.search(r"https?:|src=|@import|url\(", text)
+
+    def test_they_are_on_the_hosts_page_and_not_on_the_stacks(self, stack: Stack) -> None:
+        for hour in range(2):
+            publish(stack, [report(result("speed", figure=1.0 + hour), hour=hour)], {"demo": NEW})
+        assert Plots((folder_of(stack, "demo") / "latest.html").read_text()).labels
+        assert not Plots(page_of(stack).read_text()).labels
