@@ -26,6 +26,7 @@ class Capabilities:
     kernel: `own`, or `shared` with other machines (then no driver or kernel setting may be changed).
     privilege: log in as `root`, or use password-less `sudo`.
     can_stop: it can be stopped and started again with its disk kept.
+    stop_keeps: what of its disk outlasts a stop: `all`, or the one folder that does, so that it must be configured again.
     billed_stopped: what is paid while it is stopped.
     self_end: how the host can end its own rental, if at all.
     reach: `direct` by SSH, by `jump` through another host, or `outbound` only.
@@ -36,6 +37,7 @@ class Capabilities:
     kernel: Literal["own", "shared"]
     privilege: Literal["root", "sudo"]
     can_stop: bool
+    stop_keeps: str = "all"
     billed_stopped: Literal["nothing", "disk", "full"] = "nothing"
     self_end: Literal["no", "shutdown", "api"] = "no"
     reach: Literal["direct", "jump", "outbound"] = "direct"

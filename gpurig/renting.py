@@ -180,9 +180,10 @@ def _accepted(
     deadline = clock.monotonic() + (READY_SECONDS_LARGE if spec.count >= LARGE else READY_SECONDS)
     order = orders.order(stack, owner, spec, machine.generation)
     rental = entries.rental_of(stack, machine)
-    if rental and rental.state == "stopped":
-        entries.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
     fresh = recorded is None or recorded.id != machine.id
+    was_stopped = (rental is not None and rental.state == "stopped") or not (fresh or machine.running)
+    if rental and was_stopped:
+        entries.enter(stack, rental.id, "started", report)  # before it is started: what may bill counts as if it did
     if fresh and machine.price is not None and machine.price > spec.max_price * PRICE_MARGIN:
         raise BrokenError(f"it is billed ${machine.price:.3f} an hour, and max_price is ${spec.max_price}")
     host = _prepared(stack, machine, order, deadline, report)
@@ -197,6 +198,11 @@ def _accepted(
         acceptance.check(stack, host, spec, rental.offer if rental else {}, report=report)
     if rental and "accepted" not in [kind for _, kind in rental.times]:
         entries.enter(stack, rental.id, "accepted", report)
+    if was_stopped and host.capabilities.stop_keeps != "all":
+        report(
+            f"{owner.host}: the stop wiped all but {host.capabilities.stop_keeps}; `ansible-playbook playbooks/site.yml --limit "
+            f"{owner.host}` configures it again"
+        )
     return host
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gpurig.host import Host
     from gpurig.ledger import Rental
-    from gpurig.providers import Machine
+    from gpurig.providers import Machine, Report
     from gpurig.stack import Stack
 
 STOP_SECONDS = 300.0
@@ -29,13 +29,13 @@ def stop(c: Context, host: str, yes: bool = False) -> None:
 
     Refuses where the vendor cannot stop a machine, or bills a stopped one in full.
     """
-    from gpurig import access, providers, records
+    from gpurig import access, entries, providers, records
 
     stack, found, machine = _there(c, host)
     if not found.capabilities.can_stop:
         providers.renter(found.provider).stop(machine)  # it refuses, and says why
         raise ConfigError(f"{host}: {found.provider} cannot stop machines.")
-    rental = _rental(stack, found)
+    rental = entries.rental_of(stack, machine)
     if not machine.running and rental and rental.state == "stopped":
         console.show(c, _as_data(found, rental, "stopped"), f"{host} is stopped already.")
         return
@@ -43,7 +43,7 @@ def stop(c: Context, host: str, yes: bool = False) -> None:
     asked = (
         f" {', '.join(going)} {'is' if len(going) == 1 else 'are'} going on there and will be killed." if going else ""
     )
-    console.confirm(f"{_costs_stopped(host, rental)}{asked} Stop {host}?", yes=yes)
+    console.confirm(f"{_costs_stopped(host, rental)}{_wiped(found)}{asked} Stop {host}?", yes=yes)
     with records.host_lock(stack, host), console.working(f"Stopping {host}") as report:
         access.hang_up(stack, host)
         try:
@@ -53,9 +53,9 @@ def stop(c: Context, host: str, yes: bool = False) -> None:
         except providers.RefusedError:
             if machine.running:
                 raise
-        _wait_until_stopped(stack, found)
+        _wait_until_stopped(stack, found, report)
         if rental:
-            _enter(stack, rental, "stopped")
+            entries.enter(stack, rental.id, "stopped", report)
     console.show(c, _as_data(found, rental, "stopped"), f"{host} is stopped. `rig start {host}` starts it again.")
 
 
@@ -65,10 +65,10 @@ def start(c: Context, host: str, yes: bool = False) -> None:
 
     Its GPU may be gone: then the vendor keeps it waiting or refuses, and it stays stopped, its disk kept and billed.
     """
-    from gpurig import lifecycle, providers
+    from gpurig import entries, lifecycle, providers
 
     stack, found, machine = _there(c, host)
-    rental = _rental(stack, found)
+    rental = entries.rental_of(stack, machine)
     if machine.running and not (rental and rental.state == "stopped"):
         console.show(c, _as_data(found, rental, "up"), f"{host} runs already.")
         return
@@ -81,7 +81,7 @@ def start(c: Context, host: str, yes: bool = False) -> None:
         except RigError as error:
             now = lifecycle.observe(stack, found)
             if now and not now.running and rental:
-                _enter(stack, rental, "stopped")
+                entries.enter(stack, rental.id, "stopped", report)
             state = f" It is {now.state or 'stopped'} now{f': {now.note}' if now.note else ''}." if now else ""
             raise RigError(f"{host} was not started: {error}{state}") from error
     console.show(c, _as_data(found, rental, "up"), f"{host} is up.")
@@ -102,36 +102,27 @@ def _there(c: Context, host: str) -> tuple[Stack, Host, Machine]:
     return stack, found, machine
 
 
-def _wait_until_stopped(stack: Stack, host: Host) -> None:
-    """Return once the vendor lists it as stopped. Raises RigError where it does not in time."""
+def _wait_until_stopped(stack: Stack, host: Host, report: Report) -> None:
+    """Return once the vendor lists it as stopped, and not only as on its way there. Raises RigError where it does not in time."""
     from gpurig import clock, lifecycle
 
-    deadline = clock.monotonic() + STOP_SECONDS
+    deadline, told = clock.monotonic() + STOP_SECONDS, ""
     while True:
         machine = lifecycle.observe(stack, host)
         if machine is None:
             raise RigError(f"{host.name}: {host.provider} does not list {host.id} any more; `rig refresh` says why.")
-        if not machine.running:
+        if not machine.running and not machine.stopping:
             return
+        state = machine.state or "running"
         if clock.monotonic() > deadline:
             raise RigError(
-                f"{host.name}: still {machine.state or 'running'} after {STOP_SECONDS:.0f} s, and billed; run this again."
+                f"{host.name}: still {state} at {host.provider} after {STOP_SECONDS:.0f} s, and billed until it is stopped; "
+                f"`rig stop {host.name}` looks again."
             )
+        if state != told:
+            report(f"{host.name}: {state}")
+            told = state
         clock.sleep(LOOK_SECONDS)
-
-
-def _rental(stack: Stack, host: Host) -> Rental | None:
-    """The open entry of a host's machine."""
-    from gpurig.ledger import Ledger
-
-    entries = Ledger(stack.home).of_host(stack.project, stack.name, host.name)
-    return next((r for r in entries if (r.provider, r.machine) == (host.provider, host.id)), None)
-
-
-def _enter(stack: Stack, rental: Rental, kind: str) -> None:
-    from gpurig import entries
-
-    entries.enter(stack, rental.id, kind, console.say)  # type: ignore[arg-type]  # one of the ledger's kinds
 
 
 def _going(stack: Stack, host: Host) -> list[str]:
@@ -147,6 +138,16 @@ def _costs_stopped(host: str, rental: Rental | None) -> str:
         return f"What {host} costs while stopped is not known here. {gpu}"
     price = rental.price_stopped
     return f"While stopped, {host} costs ${price:.4f} an hour (${price * 24:.2f} a day) instead of ${rental.price:.3f}. {gpu}"
+
+
+def _wiped(host: Host) -> str:
+    """What a stop takes, where it takes more than the machine."""
+    kept = host.capabilities.stop_keeps
+    return (
+        ""
+        if kept == "all"
+        else f" All that is not in {kept} is wiped, so that site.yml has to run again after `rig start`."
+    )
 
 
 def _as_data(host: Host, rental: Rental | None, state: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gpurig import gate, records
@@ -29,7 +30,7 @@ def status(c: Context, check: bool = False) -> None:
     with reading_records():
         recorded = list(records.load(stack).values())
     rentals = _rentals(stack)
-    hosts = [_facts(stack, host, interrupted=host.name in interrupted) for host in recorded]
+    hosts = [_facts(stack, host, rentals, interrupted=host.name in interrupted) for host in recorded]
     hosts += [
         {"name": name, "state": "interrupted", "provider": ", ".join(at)}
         for name, at in interrupted.items()
@@ -78,7 +79,7 @@ def _billing(facts: dict[str, Any], recorded: Sequence[Host], rentals: Sequence[
     return {"hourly": f"{price:f}", **({"state": "stopped"} if stopped and facts["state"] == "up" else {})}
 
 
-def _facts(stack: Stack, host: Host, *, interrupted: bool) -> dict[str, Any]:
+def _facts(stack: Stack, host: Host, rentals: Sequence[Rental], *, interrupted: bool) -> dict[str, Any]:
     runs = _runs(stack, host)
     return {
         "name": host.name,
@@ -89,7 +90,7 @@ def _facts(stack: Stack, host: Host, *, interrupted: bool) -> dict[str, Any]:
         "user": host.endpoint.user,
         "environments": list(host.environments),
         "services": list(host.services),
-        "verified": _verdict(stack, host),
+        "verified": _verdict(stack, host, rentals),
         "runs_going_on": [run["id"] for run in runs if run["state"] == "running"],
         "results_not_here": [run["id"] for run in runs if run["results"] is None and run["state"] != "running"],
     }
@@ -102,11 +103,14 @@ def _runs(stack: Stack, host: Host) -> list[dict[str, Any]]:
     return [run for run in runs if run["label"] == host.label and run["results"] != "discarded"]
 
 
-def _verdict(stack: Stack, host: Host) -> str | None:
-    """What the last verification of this very machine found."""
+def _verdict(stack: Stack, host: Host, rentals: Sequence[Rental]) -> str | None:
+    """What the last verification of this very machine found; nothing where a stop has wiped it since."""
+    keeps = host.capabilities.stop_keeps == "all"
+    starts = [at for r in rentals if r.machine == host.id for at, kind in r.times if kind == "started" and not keeps]
     with suppress(OSError, ValueError):
         report = json.loads((stack.dir / "reports" / host.name / "latest.json").read_text(encoding="utf-8"))
-        if report.get("label") == host.label:
+        of_it = report.get("label") == host.label
+        if of_it and all(datetime.fromisoformat(report["started"]) > at for at in starts):
             return str(report["verdict"])
     return None
 

@@ -78,6 +78,7 @@ class Machine:
 
     fingerprint: `HostSpec.fingerprint` of the configuration that it was made from.
     provider: its name; state: the vendor's own word; note: why it does not run, where the vendor says so.
+    stopping: it does not run any more, and is not stopped either.
     price: USD per hour as the vendor lists it now; since: when it was made, in the vendor's words; data: the vendor's
     own line, for the provider that listed it.
     """
@@ -87,6 +88,7 @@ class Machine:
     generation: int
     fingerprint: str
     running: bool
+    stopping: bool = False
     provider: str = ""
     state: str = ""
     note: str = ""

@@ -133,6 +133,14 @@ def test_a_stopped_instance_costs_its_disk_and_starts_again(stack: Stack) -> Non
     assert provider.prepare(running, order(stack)).port == 22
 
 
+def test_an_instance_on_its_way_is_not_called_stopped(stack: Stack) -> None:
+    machine = launch(mark(stack))
+    for word, code in (("stopping", 64), ("stopped", 80)):
+        set_state(machine, word, code)
+        (found,) = Provider().everything()
+        assert (found.running, found.stopping) == (False, word == "stopping")
+
+
 def test_a_spot_instance_is_not_stopped(stack: Stack) -> None:
     launch(mark(stack), spot=True)
     with pytest.raises(ConfigError, match="a spot instance cannot be stopped"):

@@ -18,6 +18,7 @@ from gpurig.providers import DoubtError, Machine, NotReadyError, Order, Owner, R
 from gpurig.providers.paperspace.provider import Provider
 from gpurig.stack import Stack
 from tests.clients import fake_paperspace
+from tests.clients.commands import Rig
 from tests.clients.fake import GOOD_KEY, Fault
 from tests.clients.fake_paperspace import Paperspace, template
 from tests.clients.server import serving
@@ -218,6 +219,25 @@ def test_a_stopped_machine_costs_its_disk_and_starts_again(vendor: Paperspace, s
     with pytest.raises(NotReadyError):
         provider.prepare(only(), order(stack))
     assert only().state == "starting"
+
+
+def test_stop_waits_until_it_is_off(
+    rig: Rig, vendor: Paperspace, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERSPACE_API_KEY", GOOD_KEY)
+    ensure(stack)
+    (machine,) = vendor.living()
+    code, _, err = rig("stop", "a", "--yes")
+    assert (code, vendor._state(machine)) == (0, "off"), err
+    assert "a: stopping" in err.splitlines()
+    assert [rental.state for rental in Ledger(stack.home).open_rentals()] == ["stopped"]
+    ensure(stack)
+    monkeypatch.setattr(fake_paperspace, "STOPS", 1e9)
+    for _ in range(2):  # also where it is on its way already, which the vendor refuses
+        code, _, err = rig("stop", "a", "--yes")
+        assert code == 1
+        assert "a: still stopping at paperspace after 300 s, and billed until it is stopped" in err
+    assert [rental.state for rental in Ledger(stack.home).open_rentals()] == ["started"]
 
 
 def test_a_machine_that_somebody_deleted_is_told(vendor: Paperspace, stack: Stack) -> None:

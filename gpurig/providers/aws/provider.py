@@ -118,6 +118,7 @@ def _machine(line: dict[str, Any], region: str, owner: Owner, generation: int, f
         generation=generation,
         fingerprint=fingerprint,
         running=state == "running",
+        stopping=state == "stopping",
         provider="aws",
         state=state,
         note="" if state == "running" else _reason(line),

@@ -218,6 +218,7 @@ def _machine(line: dict[str, Any], owner: Owner, generation: int, fingerprint: s
         generation=generation,
         fingerprint=fingerprint,
         running=line["state"] in RUNNING,
+        stopping=line["state"] == "stopping",
         provider="paperspace",
         state=line["state"],
         price=(compute + disk).quantize(Decimal("0.0001")),

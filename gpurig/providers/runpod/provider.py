@@ -35,11 +35,14 @@ ARGS = f"bash -c 'exec env -u {SCRIPT} bash <(echo ${SCRIPT} | base64 -d)'"
 """Runs the start-up script instead of the image's command. It comes encoded in a variable, which nobody's quoting can
 break, and which is taken away before the script runs, since the image's own script would copy it for every login."""
 
-KEPT = """\
+LASTING = "/workspace"
+"""Where the disk is that outlasts a stop."""
+
+KEPT = f"""\
 # The container's own disk is wiped at every stop, so what is gpurig's lies on the one that is kept.
 for place in /root/gpurig /opt/gpurig; do
-  mkdir -p "/workspace$place"
-  ln -sfn "/workspace$place" "$place"
+  mkdir -p "{LASTING}$place"
+  ln -sfn "{LASTING}$place" "$place"
 done
 """
 
@@ -98,7 +101,7 @@ class Provider(Rents):
             "disk": own,
             "mounts": {"network": [{"volumeId": volume.id, "path": volume.path}]}
             if volume
-            else {"persistent": {"size": lasting, "path": "/workspace"}},
+            else {"persistent": {"size": lasting, "path": LASTING}},
             "ports": ["22/tcp"],
             "env": {"PUBLIC_KEY": order.public_key, SCRIPT: base64.b64encode(script.encode()).decode()},
             "args": ARGS,
@@ -192,6 +195,7 @@ class Provider(Rents):
             kernel="shared",
             privilege="root",
             can_stop=stops,
+            stop_keeps=LASTING,
             billed_stopped="disk" if stops else "nothing",
             self_end="api",
         )
