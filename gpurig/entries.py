@@ -24,6 +24,16 @@ def rental_of(stack: Stack, machine: Machine) -> Rental | None:
     return next((rental for rental in rentals if belongs(rental, machine)), None)
 
 
+def ended_from_here(stack: Stack, machine: Machine) -> bool:
+    """Whether the ledger says that its vendor was told from here to end this very machine."""
+    try:
+        rentals = Ledger(stack.home).rentals()
+    except RigError:
+        return False
+    same = [rental for rental in rentals if (rental.provider, rental.machine) == (machine.provider, machine.id)]
+    return any(kind == "ending" for rental in same for _, kind in rental.times)
+
+
 def belongs(rental: Rental, machine: Machine) -> bool:
     same = rental.provider == machine.provider and rental.label == machine.label
     return same and rental.machine in ("", machine.id)

@@ -63,10 +63,15 @@ def settled(stack: Stack, owner: Owner, names: Sequence[str], report: Report, *,
             entries.enter(stack, rental.id, "listed", report, machine=here.id)
         elif here is None:
             _missing(stack, owner, rental, report, ending=ending)
+    kept = []
     for machine in machines:
         if providers.provider(machine.provider).rents and entries.rental_of(stack, machine) is None:
+            if entries.ended_from_here(stack, machine):  # a listing that lags shows it once more
+                remove(stack, machine, "ended before", report)
+                continue
             entries.adopted(stack, machine, report)
-    return machines
+        kept.append(machine)
+    return kept
 
 
 def _missing(stack: Stack, owner: Owner, rental: Rental, report: Report, *, ending: bool) -> None:
@@ -74,9 +79,10 @@ def _missing(stack: Stack, owner: Owner, rental: Rental, report: Report, *, endi
     entries.accounts_match(rental)
     records.supersede(stack, owner.host, rental.generation)
     if rental.machine and (ending or rental.state in ("rented", "ending")):
+        if rental.state != "ending":
+            entries.enter(stack, rental.id, "ending", report, reason="not listed, and not wanted any more")
         by_id = Machine(rental.machine, owner, rental.generation, "", running=False, provider=rental.provider)
         providers.provider(rental.provider).end(stack, by_id)
-    if rental.state == "ending":
         entries.enter(stack, rental.id, "ended", report)
     elif rental.machine:
         entries.enter(stack, rental.id, "gone", report, reason="the vendor's listing no longer shows it")

@@ -71,6 +71,19 @@ def test_a_gap_in_the_listing_makes_no_host_gone(stack: Stack, vendor: Vendor) -
     assert [m.id for m in vendor.living()] == [host.id]
 
 
+def test_a_machine_that_was_ended_unseen_is_not_taken_for_a_living_one(stack: Stack, vendor: Vendor) -> None:
+    first = ensure(stack, vendor)
+    vendor.blind_until = clock.monotonic() + 1000
+    vendor.lag = 10_000
+    end(stack)
+    assert vendor.living() == []
+    vendor.blind_until, vendor.lag = 0, 20
+    vendor.machines[first.id].unlisted_from = clock.monotonic() + 200
+    second = ensure(stack, vendor)
+    assert [m.id for m in vendor.living()] == [second.id] != [first.id]
+    assert [rental.state for rental in Ledger(stack.home).rentals()] == ["ended", "accepted"]
+
+
 def test_another_accounts_key_makes_no_host_gone(stack: Stack, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     host = ensure(stack, vendor)
     elsewhere = type(vendor)()
