@@ -1,0 +1,168 @@
+"""Driver, CUDA toolkit and container tools of a host, and why it gets none of them: one pure function of its facts.
+
+Roles act on the Decision and decide nothing themselves. Data: gpu_software.toml; rules and sources: docs/gpu-software.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpurig import drivers
+from gpurig.gpu_driver import Driver, choose, reboot, table
+
+TURING = (7, 5)
+BLACKWELL = (10, 0)
+
+DOCKER_WITHOUT_CDI = ("bookworm",)
+"""Releases whose Docker is older than 25, the first that knows CDI; there the older way with a runtime of NVIDIA's is used."""
+
+ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
+"""What `uname -m` says → how NVIDIA calls it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is asked of a host, and what is known of it besides gpurig_gpu.
+
+    gpu_driver, init: capabilities of its record. release: such as noble. kernel, architecture: as uname tells them.
+    driver: branch, empty for none of ours. source: auto, distribution or nvidia. toolkit: such as 13.0. engine: docker, podman or empty.
+    """
+
+    gpu_driver: str
+    init: str
+    release: str
+    kernel: str = ""
+    architecture: str = "x86_64"
+    driver: str = ""
+    source: str = "auto"
+    toolkit: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """One of NVIDIA's for apt. folder: under the address of them all; key: file in it; fingerprint: of that key."""
+
+    folder: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Toolkit:
+    """package: the toolkit alone, never one that brings a driver. keep_out: no driver for Linux may come with it."""
+
+    package: str = ""
+    keep_out: bool = True
+    refusals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """packages: the distribution's own. gpu: containers get GPUs, by `cdi` or by NVIDIA's `runtime`; empty for none."""
+
+    packages: tuple[str, ...] = ()
+    gpu: str = ""
+    refusals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """repository: NVIDIA's for driver and toolkit, None where neither comes from it. reboot: why one is needed as things are."""
+
+    driver: Driver
+    toolkit: Toolkit
+    engine: Engine
+    repository: Repository | None
+    reboot: str
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.driver.refusals + self.toolkit.refusals + self.engine.refusals
+
+
+def decide(facts: Mapping[str, Any], wanted: Wanted) -> Decision:
+    """What a host gets. facts: gpurig_gpu, see plugins/modules/gpurig_gpu_facts.py."""
+    driver = _driver(facts, wanted)
+    needs = bool(wanted.toolkit) or driver.source == "nvidia"
+    return Decision(
+        driver=driver,
+        toolkit=_toolkit(facts, wanted),
+        engine=_engine(facts, wanted),
+        repository=_repository(facts["platform"], wanted) if needs else None,
+        reboot=reboot(facts, changed=facts["installed"].partition(".")[0] != driver.branch) if driver.branch else "",
+    )
+
+
+def _driver(facts: Mapping[str, Any], wanted: Wanted) -> Driver:
+    if not wanted.driver:
+        return Driver()
+    reason = {
+        "wsl2": "the driver of WSL2 is that of Windows: install or update it there. One for Linux would hide the libraries that "
+        "Windows puts under /usr/lib/wsl/lib",
+        "container": "a container uses the kernel and the driver of the machine that it runs on, and can have none of its own",
+    }.get(facts["platform"])
+    if reason is None and wanted.gpu_driver != "managed":
+        reason = f"its driver is not ours to install (gpu_driver is {wanted.gpu_driver})"
+    if reason:
+        return Driver(refusals=(f"{reason}. Remove nvidia_driver from this host",))
+    return choose(facts, wanted.driver, wanted.source, wanted.release, wanted.kernel)
+
+
+def _toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Toolkit:
+    if not wanted.toolkit:
+        return Toolkit()
+    return Toolkit(
+        package=f"cuda-toolkit-{wanted.toolkit.replace('.', '-')}",
+        keep_out=wanted.gpu_driver != "managed",
+        refusals=tuple(_about_toolkit(facts, wanted)),
+    )
+
+
+def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
+    version, release = drivers.parts(wanted.toolkit), table()["releases"].get(wanted.release)
+    name = f"CUDA {wanted.toolkit}"
+    if release is None:
+        yield f"{name} is known for {', '.join(table()['releases'])}, and this host runs {wanted.release or 'another'}"
+    elif facts["platform"] != "wsl2" and version < drivers.parts(release["oldest_toolkit"]):
+        yield f"NVIDIA's oldest toolkit for {wanted.release} is {release['oldest_toolkit']}, not {wanted.toolkit}"
+    if wanted.architecture not in ARCHITECTURES:
+        yield f"NVIDIA has no packages for {wanted.architecture}"
+    driver, least = wanted.driver or facts["driver"], drivers.least(version[0])
+    if driver and not drivers.enough(f"{driver}.99999" if wanted.driver else driver, least):
+        where = "Update it in Windows" if facts["platform"] == "wsl2" else "Use a newer driver"
+        yield f"{name} needs driver {least} or newer, found {driver}. {where}, or an older toolkit"
+    capabilities = [drivers.parts(device["capability"]) for device in facts["devices"] if device["capability"]]
+    if capabilities and min(capabilities) < TURING and version >= (13,):
+        yield f'{name} cannot compile for its GPU (compute capability below 7.5): write cuda_toolkit: "12.9"'
+    if capabilities and max(capabilities) >= BLACKWELL and version < (12, 8):
+        yield f'{name} does not know its GPU (Blackwell): write cuda_toolkit: "12.8" or newer'
+
+
+def _engine(facts: Mapping[str, Any], wanted: Wanted) -> Engine:
+    if not wanted.engine:
+        return Engine()
+    if facts["platform"] == "container":
+        return Engine(
+            refusals=("it is a container itself, which may not run others. Remove container_engine from this host",)
+        )
+    if wanted.init != "systemd":
+        return Engine(
+            refusals=("it has no systemd to run a container engine. In WSL2 write systemd=true into /etc/wsl.conf",)
+        )
+    packages = {"docker": ("docker.io",), "podman": ("podman", "slirp4netns", "uidmap")}[wanted.engine]
+    older = wanted.engine == "docker" and wanted.release in DOCKER_WITHOUT_CDI
+    gpu = "runtime" if older else "cdi"
+    return Engine(packages=packages, gpu=gpu if wanted.gpu_driver != "none" else "")
+
+
+def _repository(platform: str, wanted: Wanted) -> Repository:
+    """WSL2 has one of its own, which holds no driver."""
+    name = "wsl-ubuntu" if platform == "wsl2" else table()["releases"].get(wanted.release, {}).get("folder", "unknown")
+    keys = table()["keys"]
+    key = keys.get(name, keys["default"])
+    folder = f"{name}/{ARCHITECTURES.get(wanted.architecture, wanted.architecture)}"
+    return Repository(folder=folder, key=key["file"], fingerprint=key["fingerprint"])
