@@ -1,0 +1,76 @@
+"""How fast a model of GPU can be: `models.toml`."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpurig import gpus
+
+FILE = Path(__file__).with_name("models.toml")
+
+GIB = 1 << 30
+
+LANE = {1: 0.25, 2: 0.5, 3: 0.984, 4: 1.969, 5: 3.938, 6: 7.563}
+"""PCIe generation → GB/s of one lane in one direction, after its coding. Source: PCI-SIG, 2.5 to 64 GT/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A PCIe link."""
+
+    generation: int
+    lanes: int
+
+    @property
+    def speed(self) -> float:
+        """GB/s in one direction, of which copies reach at most nine tenths. 0 for a generation that is not known."""
+        return LANE.get(self.generation, 0.0) * self.lanes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A model's peak figures; None where the table has none.
+
+    bf16: TFLOPS. memory: GB/s. bus: number of GPUs → GB/s of an all-reduce.
+    """
+
+    name: str
+    source: str
+    bf16: float | None = None
+    memory: float | None = None
+    link: Link | None = None
+    bus: Mapping[int, float] = field(default_factory=dict)
+
+
+def find(name: str, memory: float = 0) -> Model | None:
+    """The model that a device calls itself; None for one that the table lacks. memory: its bytes, 0 where unknown."""
+    gpu = (gpus.find(name, memory / GIB) if memory else None) or gpus.find(name)
+    row = _table().get(gpu.name) if gpu else None
+    if gpu is None or row is None:
+        return None
+    for word, different in row.get("forms", {}).items():
+        if word.lower() in name.lower():
+            row = {**row, **different}
+    return Model(
+        name=gpu.name,
+        source=row["source"],
+        bf16=row.get("bf16"),
+        memory=row.get("memory"),
+        link=Link(**row["link"]) if "link" in row else None,
+        bus={int(count): speed for count, speed in row.get("bus", {}).items()},
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Every model that the table has."""
+    return tuple(_table())
+
+
+@functools.cache
+def _table() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
