@@ -44,7 +44,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if (best := number(links, "best")) is None:
         yield _failed(links, backend)
         return
-    direct = len(parts_of_pairs(links))
+    direct = len(_pairs(links))
     paths = f"{direct} of {count * (count - 1) // 2} pairs reach each other's memory directly"
     words = Words(
         unknown=f"nothing is known of {count} such GPUs to compare with; {paths}",
@@ -54,19 +54,13 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     yield graded(BANDWIDTH, best, "GB/s", wanted, peak=_peak(found, count, wanted), words=words)
 
 
-def parts_of_pairs(links: Mapping[str, Any]) -> list[Any]:
-    """Pairs of GPUs that reach each other's memory."""
-    pairs = links.get("peers")
-    return pairs if isinstance(pairs, list) else []
-
-
 def _peak(found: Mapping[str, Any], count: int, wanted: Wanted) -> Peak | None:
     """Known where all GPUs are of one model, and so many of them were measured."""
     devices = parts(recording.section(found, "numbers").get("devices")) or parts(
         recording.section(found, "cuda").get("devices")
     )
-    known = {models.find(str(one.get("name") or ""), number(one, "memory") or 0.0) for one in devices}
-    model = known.pop() if len(known) == 1 else None
+    known = [models.find(str(one.get("name") or ""), number(one, "memory") or 0.0) for one in devices]
+    model = known[0] if known and all(one == known[0] for one in known) else None
     if model is None or count not in model.bus:
         return None
     part_of = thresholds.of("fail_bus_part", wanted)
@@ -78,7 +72,7 @@ def _failed(links: Mapping[str, Any], backend: str) -> Finding:
     said = str(links.get("problem") or "no result")
     shm, settings = number(links, "shm"), part(links.get("environment"))
     if shm is not None and shm < SHM:
-        advice = f"/dev/shm has {shm / 10**6:.0f} MB: start the container with --shm-size=1g or more, or set NCCL_SHM_DISABLE=1."
+        advice = f"Its shared memory (/dev/shm) has {shm / 10**6:.0f} MB: start the container with --shm-size=1g or more, or set NCCL_SHM_DISABLE=1."
     elif "NCCL_P2P_DISABLE" in settings:
         advice = "Run it with NCCL_DEBUG=INFO on the host, and see which connection fails."
     else:
@@ -92,3 +86,9 @@ def _failed(links: Mapping[str, Any], backend: str) -> Finding:
         reason="Training on several GPUs does not work on this machine.",
         advice=advice,
     )
+
+
+def _pairs(links: Mapping[str, Any]) -> list[Any]:
+    """Pairs of GPUs that reach each other's memory."""
+    pairs = links.get("peers")
+    return pairs if isinstance(pairs, list) else []

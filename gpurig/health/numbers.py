@@ -26,7 +26,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
         yield Finding(name=BUILD, verdict="SKIP", reason=reason)
         return
     numbers = recording.section(found, "numbers")
-    build = _build(numbers)
+    build = _build(numbers, number(recording.section(found, "cuda"), "count"))
     yield build
     if build.verdict == "FAIL":
         return
@@ -78,13 +78,15 @@ def runs_on(capability: str, architectures: Sequence[str]) -> bool:
     return False
 
 
-def _build(numbers: Mapping[str, Any]) -> Finding:
+def _build(numbers: Mapping[str, Any], count: float | None) -> Finding:
+    """count: of the GPUs that CUDA sees; None where it was not asked."""
     torch, cuda = numbers.get("torch"), numbers.get("cuda")
     said = str(numbers.get("problem") or "")
     on_cpu = numbers.get("device") == "cpu"
     without = bool(torch) and not cuda and not on_cpu
-    if not without and not said and not parts(numbers.get("devices")):
-        said = "it lists no device"
+    seen = len(parts(numbers.get("devices")))
+    if not said and (not seen or (count is not None and not on_cpu and seen != count)):
+        said = f"it sees {seen} GPUs" + (f", CUDA sees {count:.0f}" if count else "")
     value = f"PyTorch {torch}" if torch else "no PyTorch"
     if not (without or said):
         return Finding(
