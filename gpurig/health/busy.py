@@ -86,13 +86,19 @@ def temperature(name: str, row: Row, wanted: Wanted, warm: str) -> Finding:
     )
 
 
+def reasons(row: Row) -> int | None:
+    """The bits that hold its clocks down; None where it does not tell them."""
+    held = row.get("clocks_event_reasons.active")
+    return held.bits if held else None
+
+
 def _temperature(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
     hottest = max(at_work, key=lambda row: number(row, "temperature.gpu") or 0.0)
     return temperature(name, hottest, wanted, "warm_temperature_busy")
 
 
 def _clocks(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
-    masks = [mask for row in at_work if (mask := _reasons(row)) is not None]
+    masks = [mask for row in at_work if (mask := reasons(row)) is not None]
     if not masks:
         return not_told(name, at_work[0], "clocks_event_reasons.active", wanted)
     failing, warning = (thresholds.of(f"{word}_clock_reasons", wanted) for word in ("failing", "warning"))
@@ -164,13 +170,8 @@ def _link(name: str, at_work: Sequence[Row], wanted: Wanted, *, lanes: bool) -> 
     )
 
 
-def _reasons(row: Row) -> int | None:
-    held = row.get("clocks_event_reasons.active")
-    return held.bits if held else None
-
-
 def _idle(row: Row) -> bool:
-    mask, state = _reasons(row), row.get("pstate")
+    mask, state = reasons(row), row.get("pstate")
     if mask is not None:
         return bool(mask & IDLE)
     return state is not None and state.text[1:].isdigit() and int(state.text[1:]) >= IDLE_STATE

@@ -1,0 +1,171 @@
+"""Whether the driver answers, and for which GPUs: as many, of the model and with the memory that were wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpurig import gpus
+from gpurig.health import recording, thresholds
+from gpurig.health.cells import not_told, number, text
+from gpurig.health.finding import Finding, Wanted
+from gpurig.health.recording import Row, Run
+
+GB, MIB = 10**9, 2**20
+
+NAME = "nvidia-smi"
+
+SOURCE = "NVIDIA, nvidia-smi manual: return value; nvml.h: nvmlReturn_t"
+
+REBOOT = "Reboot the machine, then verify again; of a rented machine, take another."
+
+FAILURES = (
+    (r"driver/library version mismatch", 18, "The driver was updated, and the old one is still loaded.", REBOOT),
+    (r"requires reset|reset required", 16, "A GPU must be reset before it can be used.", f"Reset it. {REBOOT}"),
+    (r"is lost|fallen off the bus", 15, "A GPU fell off the bus: heat, power, a riser or a fault of the card.", REBOOT),
+    (r"inforom is corrupted", 14, "A GPU's own record of its settings and errors is damaged.", "Have it replaced."),
+    (r"libnvidia-ml|couldn't find.*library", 12, "The driver's library is missing.", "Install the driver anew."),
+    (
+        r"no devices were found",
+        6,
+        "The driver runs, and sees no GPU that it can use.",
+        f"See the kernel's log. {REBOOT}",
+    ),
+    (r"couldn't communicate with the nvidia driver", 9, "The driver is not loaded.", "Install the driver, or reboot."),
+    (r"power cables", 8, "A GPU's power cables are not attached.", "Attach them."),
+    (r"insufficient permissions", 4, "The GPU's device nodes are closed to this user.", "Look at /dev/nvidia*."),
+)
+"""What nvidia-smi says, its exit code, what it means, what to do. Words tell more than codes, so they are asked first."""
+
+CORRUPTED = 14
+
+GPU_LINE = re.compile(r"GPU \d+: \S.*")
+
+
+def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    """Findings about the driver's answer, its version, and number, models and memory of the GPUs."""
+    if reason := recording.skipped(found, "smi"):
+        yield Finding(name=NAME, verdict="SKIP", reason=reason)
+        return
+    smi = recording.section(found, "smi")
+    listed, query = recording.run_of(smi.get("list")), recording.run_of(smi.get("query"))
+    yield _answer(listed, query)
+    rows = recording.gpus(found)
+    lines = [line for line in listed.out.splitlines() if GPU_LINE.fullmatch(line)]
+    if not lines and not rows:
+        return
+    yield _count(max(len(lines), len(rows)), wanted)
+    if rows:
+        yield _version(rows, str(recording.section(found, "devices").get("module") or ""), wanted)
+    for index, row in enumerate(rows):
+        yield _model(f"GPU {index}: model", row, wanted)
+        yield _memory(f"GPU {index}: memory", row, wanted)
+
+
+def _answer(listed: Run, query: Run) -> Finding:
+    bad = next((run for run in (listed, query) if run.code != 0), None)
+    if bad is None:
+        return Finding(name=NAME, verdict="PASS", value="answers", expected="answers", source=SOURCE)
+    said = f"{bad.err} {bad.out}".lower()
+    by_words = (row for row in FAILURES if re.search(row[0], said))
+    by_code = (row for row in FAILURES if row[1] == bad.code)
+    _, code, meaning, advice = next(iter((*by_words, *by_code)), ("", 0, "It failed.", REBOOT))
+    if bad.code is None:
+        meaning = "nvidia-smi cannot be run, or it hangs, as it does on a dead GPU."
+    return Finding(
+        name=NAME,
+        verdict="WARN" if code == CORRUPTED and "GPU 0" in listed.out else "FAIL",
+        value=bad.words if bad.code is None else f"exit code {bad.code}: {bad.words}",
+        expected="answers",
+        source=SOURCE,
+        reason=meaning,
+        advice=advice,
+    )
+
+
+def _count(found: int, wanted: Wanted) -> Finding:
+    fine = found == wanted.count if wanted.count is not None else found > 0
+    return Finding(
+        name="GPUs",
+        verdict="PASS" if fine else "FAIL",
+        value=f"{found}",
+        expected="1 or more" if wanted.count is None else f"{wanted.count}",
+        source="" if wanted.count is None else "what this host is wanted to have",
+        reason=""
+        if fine
+        else "There are more GPUs than wanted."
+        if found > (wanted.count or 0)
+        else "A GPU is missing.",
+        advice=""
+        if fine
+        else "See the kernel's log and `nvidia-smi -L` on the host; of a rented machine, take another.",
+    )
+
+
+def _version(rows: list[Row], module: str, wanted: Wanted) -> Finding:
+    said = text(rows[0], "driver_version")
+    if not said:
+        return not_told("driver's version", rows[0], "driver_version", wanted)
+    fine = not module or wanted.platform == "wsl2" or module == said
+    return Finding(
+        name="driver's version",
+        verdict="PASS" if fine else "FAIL",
+        value=said if fine else f"{said}; in the kernel {module}",
+        expected="one, in the kernel and in the libraries",
+        source="NVIDIA, nvml.h: NVML_ERROR_LIB_RM_VERSION_MISMATCH",
+        reason="" if fine else FAILURES[0][2],
+        advice="" if fine else REBOOT,
+    )
+
+
+def _model(name: str, row: Row, wanted: Wanted) -> Finding:
+    said = text(row, "name")
+    if not said:
+        return not_told(name, row, "name", wanted)
+    model = _known(row)
+    if wanted.gpu is None or model is None:
+        reason = (
+            "gpurig/gpus.toml does not know this model" if model is None else "nobody said which model it should be"
+        )
+        if wanted.gpu is None:
+            return Finding(name=name, verdict="SKIP", value=said, reason=reason)
+    fine = model is not None and model.name == wanted.gpu
+    return Finding(
+        name=name,
+        verdict="PASS" if fine else "FAIL",
+        value=said,
+        expected=wanted.gpu,
+        source="what this host is wanted to have",
+        reason="" if fine else "It is another GPU than the one that was paid for.",
+        advice="" if fine else "Of a rented machine, take another and tell the vendor; else write what it has.",
+    )
+
+
+def _memory(name: str, row: Row, wanted: Wanted) -> Finding:
+    if (mib := number(row, "memory.total")) is None:
+        return not_told(name, row, "memory.total", wanted)
+    found, model = mib * MIB / GB, _known(row)
+    promised = max(model.memory if model else 0.0, wanted.memory or 0.0)
+    if not promised:
+        reason = "gpurig/gpus.toml does not know this model, and nobody said how much it should have"
+        return Finding(name=name, verdict="SKIP", value=f"{found:.1f} GB", reason=reason, figure=found, unit="GB")
+    least = thresholds.of("min_memory_part", wanted)
+    fine = found >= least.value * promised
+    return Finding(
+        name=name,
+        verdict="PASS" if fine else "FAIL",
+        value=f"{found:.1f} GB",
+        expected=f"{least.value:.0%} of {promised:g} GB or more",
+        source=least.source,
+        reason="" if fine else "It is a part of a GPU (MIG, vGPU), or another card than it says.",
+        advice="" if fine else "Of a rented machine, take another and tell the vendor.",
+        figure=found,
+        unit="GB",
+    )
+
+
+def _known(row: Row) -> gpus.Gpu | None:
+    """The model, told apart by its memory where several share a name."""
+    mib, name = number(row, "memory.total"), text(row, "name")
+    return (gpus.find(name, mib / 1024) if mib else None) or gpus.find(name)

@@ -1,0 +1,76 @@
+"""The layers of a GPU's health, from the device node to the machine's limits: the first that FAILs ends the judgement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, cast
+
+from gpurig.health.finding import Finding, Layer, Wanted
+
+LAYERS = {
+    "devices": "devices",
+    "driver": "driver",
+    "telemetry": "telemetry",
+    "kernel log": "kernel_log",
+    "CUDA": "cuda",
+    "numbers": "numbers",
+    "speed": "speed",
+    "links": "links",
+    "limits": "limits",
+}
+"""Name → module of this package, in the order in which they are judged."""
+
+SLOW = ("numbers", "speed", "links")
+"""They need PyTorch, and minutes."""
+
+WITHOUT_GPU = ("numbers", "limits")
+"""What can be told of a machine without a GPU: whether PyTorch computes right on its processor, and its limits."""
+
+NO_GPU = "this host has no GPU"
+
+DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a damaged recording may raise."""
+
+
+def judge(found: Mapping[str, Any], wanted: Wanted) -> dict[str, list[Finding]]:
+    """Each layer's findings about a recording. After the first layer that FAILs, the others are one SKIP each."""
+    done: dict[str, list[Finding]] = {}
+    failed = ""
+    for name in LAYERS:
+        if wanted.count == 0 and name not in WITHOUT_GPU:
+            done[name] = [Finding(name="devices", verdict="SKIP", reason=NO_GPU)] if name == "devices" else []
+        elif failed:
+            done[name] = [Finding(name=name, verdict="SKIP", reason=f"{failed} failed; put that right first")]
+        else:
+            done[name] = list(_of_one(name, found, wanted))
+            failed = name if any(finding.verdict == "FAIL" for finding in done[name]) else ""
+    return _told_apart(done)
+
+
+def _of_one(name: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    layer = cast("Layer", import_module(f"{__package__}.{LAYERS[name]}").judge)
+    try:
+        yield from layer(found, wanted)
+    except DAMAGED as error:
+        yield Finding(
+            name=name,
+            verdict="FAIL",
+            value=f"{type(error).__name__}: {error}"[:200],
+            expected="a recording that can be read",
+            reason="What was recorded of it is damaged, or of another version.",
+            advice="Verify again; where it stays so, `rig verify --capture` shows what was recorded.",
+        )
+
+
+def _told_apart(done: dict[str, list[Finding]]) -> dict[str, list[Finding]]:
+    """The same with unique names: of a damaged recording, two findings may have one."""
+    seen: Counter[str] = Counter()
+
+    def unique(finding: Finding) -> Finding:
+        seen[finding.name] += 1
+        return finding if seen[finding.name] == 1 else replace(finding, name=f"{finding.name} ({seen[finding.name]})")
+
+    return {name: [unique(finding) for finding in findings] for name, findings in done.items()}
