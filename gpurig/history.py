@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +70,7 @@ def of(report: Report) -> Run:
     for result in sorted(report.results, key=lambda result: GRAVITY.index(result.verdict), reverse=True):
         name = name_of(result)
         checks[name] = result.verdict
-        if result.figure is not None and math.isfinite(result.figure):
+        if result.figure is not None:
             figures[name] = Figure(result.figure, result.unit)
     return Run(
         label=report.label,

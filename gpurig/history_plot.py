@@ -135,6 +135,7 @@ def _chart(name: str, unit: str, points: Sequence[Point], room: tuple[int, int])
         x = (point.at - first).total_seconds() / long * WIDTH
         return round(x, 1), round(HEIGHT - (point.value - bottom) / (steps * between) * HEIGHT, 1)
 
+    days = "%d %b %Y" if first.date() != last.date() else "%d %b %H:%M"
     drawn = thinned(points, room[0])
     now = points[-1]
     earlier = sum(point.label != now.label for point in points)
@@ -156,7 +157,7 @@ def _chart(name: str, unit: str, points: Sequence[Point], room: tuple[int, int])
         ticks=tuple(
             Tick(HEIGHT - HEIGHT * line / steps, number(round(bottom + line * between, 9))) for line in range(steps + 1)
         ),
-        labels=(Tick(0, f"{first:%d %b %Y}"), Tick(WIDTH, f"{last:%d %b %Y}")),
+        labels=(Tick(0, f"{first:{days}}"), Tick(WIDTH, f"{last:{days}}")),
     )
 
 

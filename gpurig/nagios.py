@@ -92,7 +92,7 @@ def _data(report: Report, *, several: bool) -> Iterator[str]:
 
 def _datum(label: str, value: str) -> str:
     """A label may hold neither = nor |, and a quote is doubled."""
-    return f"'{_line(label).replace('=', ' ').replace(chr(39), chr(39) * 2)}'={value}"
+    return f"'{_line(label.replace('=', ' ')).replace(chr(39), chr(39) * 2)}'={value}"
 
 
 def _line(text: str) -> str:

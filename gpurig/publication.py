@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from gpurig import history, junit, prometheus, report_page
 from gpurig.report import Report, folder_of, page_of
@@ -11,25 +11,25 @@ from gpurig.stack import Stack, write_private
 from gpurig.verdict import Result
 
 
-def publish(stack: Stack, reports: Iterable[Report], machines: Mapping[str, str]) -> None:
-    """Write each report as latest.json, .xml, .html and .prom and into its host's history, and a page of the whole stack.
+def publish(stack: Stack, report: Report) -> None:
+    """Write a report as latest.json, .xml, .html and .prom, and into its host's history."""
+    folder = folder_of(stack, report.host)
+    history.add(stack, report)
+    write_private(folder / "latest.json", json.dumps(report.to_dict(), indent=2) + "\n")
+    write_private(folder / "latest.xml", junit.xml([report]))
+    write_private(folder / "latest.prom", prometheus.text(stack, [report]))
+    page = report_page.html([report], title=report.host, runs=history.runs(stack, report.host))
+    write_private(folder / "latest.html", page)
 
-    machines: name → label of every machine that there is; one that has no report of its own is a FAIL on that page.
-    """
-    for report in reports:
-        folder = folder_of(stack, report.host)
-        history.add(stack, report)
-        write_private(folder / "latest.json", json.dumps(report.to_dict(), indent=2) + "\n")
-        write_private(folder / "latest.xml", junit.xml([report]))
-        write_private(folder / "latest.prom", prometheus.text(stack, [report]))
-        page = report_page.html([report], title=report.host, runs=history.runs(stack, report.host))
-        write_private(folder / "latest.html", page)
+
+def publish_page(stack: Stack, machines: Mapping[str, str]) -> None:
+    """Write a page of the whole stack, from the last report of each machine (name → label)."""
     title = f"{stack.project}, stack {stack.name}"
     write_private(page_of(stack), report_page.html(latest(stack, machines), title=title, links=True))
 
 
 def latest(stack: Stack, machines: Mapping[str, str]) -> list[Report]:
-    """The last report of each machine (name → label), in which one FAIL says why where there is none."""
+    """The last report of each machine (name → label); where there is none, one whose only FAIL says why."""
     return [_latest(stack, name, label) for name, label in sorted(machines.items())]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 Verdict = Literal["PASS", "WARN", "FAIL", "SKIP"]
@@ -27,7 +27,7 @@ class Result:
     advice: what to do. Empty for PASS and SKIP.
     seconds: how long the check took.
     source: where the threshold comes from.
-    figure, unit: the value as a number, where it is one; a host's history keeps it under the check's name.
+    figure, unit: the value as a number, where it is a finite one; a host's history keeps it under the check's name.
     """
 
     host: str
@@ -43,6 +43,10 @@ class Result:
     figure: float | None = None
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        if self.figure is not None and not math.isfinite(self.figure):  # neither JSON nor a plot can hold it
+            object.__setattr__(self, "figure", None)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
         """Read the JSON form. Raises ValueError or TypeError for one that is damaged."""
@@ -51,9 +55,8 @@ class Result:
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form. A figure that is no finite number, which JSON cannot hold, is left out."""
-        finite = self.figure is not None and math.isfinite(self.figure)
-        return {**asdict(self), "figure": self.figure if finite else None}
+        """The JSON form."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 
 from gpurig import access, reach, records
 from gpurig.catalogue import ROOT
-from gpurig.errors import RigError
+from gpurig.errors import ConfigError, RigError
 from gpurig.host import Capabilities, Endpoint, Host
-from gpurig.publication import publish
+from gpurig.publication import publish, publish_page
 from gpurig.report import Report
 from gpurig.stack import Stack
 from gpurig.verdict import Result
@@ -33,6 +33,9 @@ AT_ONCE = 8
 
 LIMIT_SECONDS = 900.0
 """How long the checks of one host may take altogether; smoke tests of large environments are the long part."""
+
+LONGEST_BURN = 24 * 60.0
+"""Minutes of full load: more is taken for a slip of the fingers."""
 
 RAN = (0, 1, 5)
 """pytest's exit codes when it ran to its end: all passed, some failed, there were none."""
@@ -77,10 +80,29 @@ def verify(
     is no error but a FAIL in its report.
     """
     chosen = targets(stack, names)
+
+    def examined(target: Target) -> Report:
+        report = examine(target, quick=quick, burn=burn, tell=tell)
+        publish(stack, report)
+        return report
+
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(chosen))) as pool:
-        reports = list(pool.map(lambda target: examine(target, quick=quick, burn=burn, tell=tell), chosen))
-    publish(stack, reports, {target.name: target.host.label for target in targets(stack)})
+        reports = list(pool.map(examined, chosen))
+    publish_page(stack, machines(stack))
     return reports
+
+
+def check_options(*, quick: bool, burn: float) -> None:
+    """Raise ConfigError for minutes of full load that are none, too many or asked for together with `quick`."""
+    if burn and not 0 < burn <= LONGEST_BURN:
+        raise ConfigError(f"burn: {burn:g}: write minutes above 0, at most {LONGEST_BURN:g}, such as 10.")
+    if burn and quick:
+        raise ConfigError("burn and quick: full load for minutes is not quick; leave one of them out.")
+
+
+def machines(stack: Stack) -> dict[str, str]:
+    """Name → label of every machine that can be verified."""
+    return {target.name: target.host.label for target in targets(stack)}
 
 
 def targets(stack: Stack, names: Iterable[str] = ()) -> list[Target]:

@@ -69,12 +69,18 @@ def command(
     short: Mapping[str, str] | None = None,
     help: Mapping[str, str] | None = None,  # noqa: A002 (Invoke's own name for it)
     repeated: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Command]:
-    """Make a function a command; its docstring is the help. repeated: parameters that are lists, given more than once."""
+    """Make a function a command; its docstring is the help.
+
+    repeated: parameters that are lists, given more than once. optional: those whose value may be left out, and so is
+    given with `=` only, since the next word may be a host; they are True then.
+    """
 
     def made(body: Callable[..., Any]) -> Command:
         name = body.__name__.rstrip("_").replace("_", "-")
-        task = Command(body, name=name, help=dict(help or {}), auto_shortflags=False, iterable=list(repeated))
+        lists, free = list(repeated), list(optional)
+        task = Command(body, name=name, help=dict(help or {}), auto_shortflags=False, iterable=lists, optional=free)
         task.words, task.rest, task.remains, task.short = words, rest, remains, short or {}
         return task
 
@@ -104,7 +110,11 @@ def spelled_out(argv: Sequence[str], commands: Mapping[str, Command]) -> list[st
     if start is None or argv[start] not in commands:
         return list(argv)
     task = commands[argv[start]]
-    takes_value = {flag: argument.takes_value for argument in task.get_arguments() for flag in _flags(argument.names)}
+    takes_value = {
+        flag: argument.takes_value and not argument.optional
+        for argument in task.get_arguments()
+        for flag in _flags(argument.names)
+    }
     takes_value |= dict.fromkeys(GLOBAL_OPTIONS, True)
     front, spelled, found, rest = list(argv[:start]), list[str](), list[str](), list[str]()
     words = list(argv[start + 1 :])

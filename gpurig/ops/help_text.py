@@ -46,7 +46,7 @@ def of_command(command: Command) -> str:
     options = [
         (
             ", ".join(_flag(name) for name in sorted(argument.names, key=len))
-            + ("" if not argument.takes_value else " …"),
+            + ("" if not argument.takes_value else "[=…]" if argument.optional else " …"),
             argument.help or "",
         )
         for argument in command.get_arguments()

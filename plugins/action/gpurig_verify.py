@@ -31,6 +31,10 @@ options:
     description: Leave out what takes long.
     type: bool
     default: false
+  burn:
+    description: Minutes for which the GPUs are also kept under full load; not together with quick.
+    type: float
+    default: 0
 """
 
 WIDTH = 120
@@ -51,11 +55,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "stack": {"type": "str", "required": True},
                 "quick": {"type": "bool", "default": False},
+                "burn": {"type": "float", "default": 0.0},
             }
         )
+        quick, burn = given["quick"], given["burn"]
         try:
             stack = open_stack(given["stack"])
-            reports = verification.verify(stack, given["hosts"], quick=given["quick"])
+            verification.check_options(quick=quick, burn=burn)
+            reports = verification.verify(stack, given["hosts"], quick=quick, burn=burn)
         except RigError as error:
             return {**result, "failed": True, "msg": str(error)}
         self._display.display(text(reports, width=WIDTH))

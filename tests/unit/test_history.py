@@ -15,7 +15,7 @@ import pytest
 from gpurig import history, history_plot
 from gpurig.comparison import compare
 from gpurig.history import Figure, Run
-from gpurig.publication import publish
+from gpurig.publication import publish, publish_page
 from gpurig.report import Report, folder_of, page_of
 from gpurig.report_page import html
 from gpurig.stack import Stack, write_private
@@ -54,8 +54,8 @@ def write(stack: Stack, runs: Sequence[Run]) -> None:
 
 class TestFile:
     def test_every_verification_is_one_line_that_comes_back(self, stack: Stack) -> None:
-        publish(stack, [report(result("speed", figure=150.5, unit="TFLOPS"), result("off", "SKIP"))], {"demo": NEW})
-        publish(stack, [report(result("speed", "WARN", figure=100, unit="TFLOPS"), quick=True, hour=1)], {"demo": NEW})
+        publish(stack, report(result("speed", figure=150.5, unit="TFLOPS"), result("off", "SKIP")))
+        publish(stack, report(result("speed", "WARN", figure=100, unit="TFLOPS"), quick=True, hour=1))
         first, second = history.runs(stack, "demo")
         assert history.file_of(stack, "demo").read_text().count("\n") == 2
         assert history.file_of(stack, "demo").stat().st_mode & 0o777 == 0o600
@@ -75,7 +75,7 @@ class TestFile:
 
     @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
     def test_a_figure_that_is_no_number_is_left_out_everywhere(self, stack: Stack, figure: float) -> None:
-        publish(stack, [report(result("speed", "FAIL", figure))], {"demo": NEW})
+        publish(stack, report(result("speed", "FAIL", figure)))
         assert history.runs(stack, "demo")[0].figures == {}
         text = (folder_of(stack, "demo") / "latest.json").read_text()
         assert json.loads(text, parse_constant=pytest.fail)["results"][0]["figure"] is None
@@ -311,6 +311,7 @@ class TestPlots:
 
     def test_they_are_on_the_hosts_page_and_not_on_the_stacks(self, stack: Stack) -> None:
         for hour in range(2):
-            publish(stack, [report(result("speed", figure=1.0 + hour), hour=hour)], {"demo": NEW})
+            publish(stack, report(result("speed", figure=1.0 + hour), hour=hour))
+        publish_page(stack, {"demo": NEW})
         assert Plots((folder_of(stack, "demo") / "latest.html").read_text()).labels
         assert not Plots(page_of(stack).read_text()).labels

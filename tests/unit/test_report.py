@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gpurig.junit import xml as junit
-from gpurig.publication import publish
+from gpurig.publication import publish, publish_page
 from gpurig.report import Report, folder_of, page_of
 from gpurig.report_page import html
 from gpurig.report_table import text
@@ -54,7 +54,7 @@ class Page(HTMLParser):
         given = dict(attrs)
         if tag == "tr" and given.get("data-verdict"):
             self.rows.append(str(given["data-verdict"]))
-        if tag == "section":
+        if tag == "section" and "data-host" in given:
             self.hosts.append(str(given["data-host"]))
         if tag == "a":
             self.links.append(str(given["href"]))
@@ -147,6 +147,13 @@ def test_the_page_shows_every_result_with_its_reason() -> None:
     assert "do this" in page.words
 
 
+def test_a_threshold_stands_with_its_source_on_the_page_and_in_json() -> None:
+    sourced = report(result("FAIL", source="the vendor's data sheet", figure=1.5, unit="GB/s"))
+    assert "the vendor's data sheet" in Page(html([sourced], title="demo")).words
+    (kept,) = sourced.to_dict()["results"]
+    assert (kept["source"], kept["figure"], kept["unit"]) == ("the vendor's data sheet", 1.5, "GB/s")
+
+
 def test_the_page_shows_what_a_host_says_as_text() -> None:
     page = Page(html([report(result("FAIL", NASTY, value=NASTY, reason=NASTY, advice=NASTY))], title=NASTY))
     assert page.scripts == 1
@@ -170,7 +177,8 @@ def test_a_page_of_one_host_stays_small() -> None:
 
 
 def test_every_form_is_written_for_the_user_alone(stack: Stack) -> None:
-    publish(stack, [ALL], {"demo": ALL.label})
+    publish(stack, ALL)
+    publish_page(stack, {"demo": ALL.label})
     for name in ("latest.json", "latest.xml", "latest.html"):
         path = folder_of(stack, "demo") / name
         assert path.stat().st_mode & 0o777 == 0o600
@@ -179,9 +187,11 @@ def test_every_form_is_written_for_the_user_alone(stack: Stack) -> None:
 
 
 def test_the_stack_page_keeps_what_was_verified_earlier(stack: Stack) -> None:
-    publish(stack, [ALL], {"demo": ALL.label})
+    publish(stack, ALL)
+    publish_page(stack, {"demo": ALL.label})
     other = report(result("PASS"), host="two", label="p.s.two.1")
-    publish(stack, [other], {"demo": ALL.label, "two": other.label})
+    publish(stack, other)
+    publish_page(stack, {"demo": ALL.label, "two": other.label})
     assert Page(page_of(stack).read_text()).hosts == ["demo", "two"]
 
 
@@ -190,15 +200,16 @@ def test_a_host_without_a_readable_report_is_a_failure_on_the_stack_page(stack: 
     if text is not None:
         folder_of(stack, "demo").mkdir(parents=True)
         (folder_of(stack, "demo") / "latest.json").write_text(text)
-    publish(stack, [], {"demo": "p.s.demo.1"})
+    publish_page(stack, {"demo": "p.s.demo.1"})
     page = Page(page_of(stack).read_text())
     assert page.rows == ["FAIL"]
     assert "was never verified" in page.words
 
 
 def test_a_report_about_an_earlier_machine_does_not_count(stack: Stack) -> None:
-    publish(stack, [report(result("PASS"))], {"demo": "p.s.demo.1"})
-    publish(stack, [], {"demo": "p.s.demo.2"})
+    publish(stack, report(result("PASS")))
+    publish_page(stack, {"demo": "p.s.demo.1"})
+    publish_page(stack, {"demo": "p.s.demo.2"})
     page = Page(page_of(stack).read_text())
     assert page.rows == ["FAIL"]
     assert "before it was made anew" in page.words

@@ -52,6 +52,12 @@ CHECKS = """
     def test_long(check):
         check("long", True, value=1, expected="1", reason="", advice="")
 
+    def test_measures(check, request):
+        more = {"source": "data sheet", "figure": 1.5, "unit": "GB/s"}
+        burn = request.config.getoption("burn")
+        check("figure", True, value=f"{burn:g} min", expected="1", reason="", advice="", **more)
+        check("no figure", True, value=1, expected="1", reason="", advice="", figure=float("nan"))
+
     def test_tells_a_secret(check):
         check("leak", False, value="got s3cret-token back", expected="", reason="s3cret-token", advice="not s3cret-token")
 """
@@ -119,6 +125,8 @@ def test_every_way_to_end_a_check_gives_a_verdict(target: verification.Target, c
         ("left out", "SKIP"),
         ("long", "SKIP"),
         ("leak", "FAIL"),
+        ("figure", "PASS"),
+        ("no figure", "PASS"),
     }
     assert told == list(report.results)
     assert report.verdict == "FAIL"
@@ -130,6 +138,8 @@ def test_every_way_to_end_a_check_gives_a_verdict(target: verification.Target, c
     assert "KeyError: 'missing'" in found["crashes in the middle"].reason
     assert "no route to host" in found["needs a broken fixture"].reason
     assert "arithmetic is off" in found["plain failure"].reason
+    assert (found["figure"].source, found["figure"].figure, found["figure"].unit) == ("data sheet", 1.5, "GB/s")
+    assert found["no figure"].figure is None
     assert found["left out"].reason == "there is none here"
     assert "--quick" in found["long"].reason
     assert "s3cret" not in str(report.to_dict())
@@ -139,6 +149,14 @@ def test_every_way_to_end_a_check_gives_a_verdict(target: verification.Target, c
 def test_without_quick_long_checks_run(target: verification.Target, checks: Path) -> None:
     write(checks, CHECKS)
     assert by_name(verification.examine(target, quick=False, tell=lambda _: None))["long"].verdict == "PASS"
+
+
+def test_full_load_reaches_the_checks_and_has_time_of_its_own(target: verification.Target, checks: Path) -> None:
+    write(checks, CHECKS.replace("def test_plain():", "def test_plain():\n        import time; time.sleep(3)"))
+    report = verification.examine(target, quick=False, burn=0.5, tell=lambda _: None, limit=2)
+    assert by_name(report)["figure"].value == "0.5 min"
+    assert "finished" not in by_name(report)
+    assert report.burn == 0.5
 
 
 @pytest.mark.parametrize(
