@@ -15,11 +15,6 @@ from gpurig.providers import Report
 from gpurig.stack import Stack
 
 
-def renters() -> tuple[str, ...]:
-    """Every vendor that can be asked."""
-    return tuple(name for name in providers.RENTERS if name in providers.REGISTRY)
-
-
 def without_key(names: Iterable[str]) -> dict[str, str]:
     """Those of these vendors whose key is not here, each with what would hold it."""
     missing = {}
@@ -34,8 +29,14 @@ def without_key(names: Iterable[str]) -> dict[str, str]:
     return missing
 
 
+def put(secrets: Mapping[str, str]) -> None:
+    """Put keys, by the names of their environment variables, where providers look for them; what the user's environment says wins."""
+    for name, value in secrets.items():
+        os.environ.setdefault(name, value)
+
+
 def provide(stack: Stack, *, report: Report) -> None:
-    """Put the keys under `gpurig:secrets` where providers look for them; what the user's environment says wins.
+    """Put the keys under `gpurig:secrets` there.
 
     What cannot be read is told and left out: a command that needs it says so itself.
     """
@@ -50,8 +51,7 @@ def provide(stack: Stack, *, report: Report) -> None:
     hidden = [str(name) for name, value in secrets.items() if not isinstance(value, str) and name not in os.environ]
     if hidden:
         plain |= _decrypted(stack, hidden, report)
-    for name, value in plain.items():
-        os.environ.setdefault(name, value)
+    put(plain)
 
 
 def _decrypted(stack: Stack, names: Iterable[str], report: Report) -> dict[str, str]:

@@ -11,7 +11,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -21,7 +21,7 @@ from pulumi import dynamic
 from pulumi.output import Unknown
 from pulumi.runtime import config as pulumi_config
 
-from gpurig import budget, config, engine, lifecycle, providers, records
+from gpurig import accounts, budget, config, engine, lifecycle, providers, records
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.mistakes import NAMESPACE
@@ -64,7 +64,7 @@ class HostProvider(dynamic.ResourceProvider):
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Give this process the keys that Pulumi decrypted, and an end."""
         threading.Thread(target=_end_with_engine, daemon=True).start()
-        _provide(json.loads(req.config.get(f"{NAMESPACE}:secrets") or "{}"))
+        accounts.put(json.loads(req.config.get(f"{NAMESPACE}:secrets") or "{}"))
 
     def create(self, props: Properties) -> dynamic.CreateResult:
         with _plain_errors():
@@ -117,7 +117,7 @@ def configuration() -> config.StackConfig:
     try:
         stack = Stack(pulumi.get_project(), pulumi.get_stack(), project_root(), home())
         found = _checked(stack)
-        _provide(found.secrets)
+        accounts.put(found.secrets)
         if not pulumi.runtime.is_dry_run():
             budget.remember(stack, found.budget)
             left = {name: at for name, at in records.intents(stack).items() if name not in found.hosts}
@@ -191,12 +191,6 @@ def _as_told(props: Properties) -> bool:
 def _stack(props: Properties) -> Stack:
     """The stack of a resource, in the provider process: found anew, so that state can be shared between laptops."""
     return Stack(props["project"], props["stack"], project_root(), home())
-
-
-def _provide(secrets: Mapping[str, str]) -> None:
-    """Put keys where providers look for them; what the user's environment says wins."""
-    for name, value in secrets.items():
-        os.environ.setdefault(name, value)
 
 
 def _end_with_engine() -> None:

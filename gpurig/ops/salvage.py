@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 def end_everything(c: Context, stack: Stack, host: str, *, discard: bool, yes: bool) -> None:
     """End what can be ended, and exit with 1 where anything could not be, or could not be looked at."""
-    from gpurig import accounts, engine, gate, reap, remains
+    from gpurig import accounts, engine, gate, providers, reap, remains
 
     if host:
         raise ConfigError(f"rig down --all ends every host; leave {host} out, or --all.")
-    renters = accounts.renters()
-    without_key = accounts.without_key(renters)
+    without_key = accounts.without_key(providers.RENTERS)
     with console.working("Asking the vendors"):
-        listed = reap.listing([name for name in renters if name not in without_key])
+        listed = reap.listing([name for name in providers.RENTERS if name not in without_key])
     found = remains.hosts(stack, listed, report=console.say)
     if without_key:
         console.say(f"Not asked, since their keys are not here: {', '.join(without_key)}.")

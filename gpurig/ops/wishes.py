@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from gpurig import accounts, config
+from gpurig import accounts, config, providers
 from gpurig.engine import configured
 from gpurig.errors import ConfigError
 from gpurig.mistakes import did_you_mean
@@ -60,7 +60,7 @@ def vendors(c: Context, named: Iterable[str], *, host: str = "") -> tuple[str, .
     wanted = checked(named)
     if wanted or host:
         return wanted or _entry(c, host).sources()
-    every = accounts.renters()
+    every = providers.RENTERS
     missing = accounts.without_key(every)
     lacking = ", ".join(f"{name} ({variable})" for name, variable in missing.items())
     keyed = tuple(name for name in every if name not in missing)
@@ -76,7 +76,7 @@ def vendors(c: Context, named: Iterable[str], *, host: str = "") -> tuple[str, .
 def checked(named: Iterable[str]) -> tuple[str, ...]:
     """Vendors as named by `--provider`, several times or by comma. Raises ConfigError for one that does not rent."""
     names = tuple(dict.fromkeys(name.strip() for text in named for name in text.split(",") if name.strip()))
-    known = accounts.renters()
+    known = providers.RENTERS
     for name in names:
         if name not in known:
             raise ConfigError(

@@ -33,9 +33,6 @@ TRIES = 5
 MARGIN = 1.1
 """Calls are kept this much further apart than the vendor asks for, since they do not arrive as evenly as they are sent."""
 
-LONGEST_PAUSE = 60.0
-"""Seconds; the most that is waited between two tries, whatever the vendor asks for."""
-
 HINTS = {
     402: " Add credit to the account, and run this again.",
     403: " Does {key} have the right to do this? Keys are at {where}.",
@@ -97,7 +94,7 @@ class Api:
             except (DoubtError, UnsentError) as error:
                 if attempt == TRIES - 1:
                     raise RigError(str(error)) from error
-                clock.sleep(min(LONGEST_PAUSE, 2.0**attempt))
+                clock.sleep(min(pace.LONGEST_PAUSE, 2.0**attempt))
         raise AssertionError
 
     def write(self, method: str, path: str, *, kind: str = "write", **parts: Any) -> Any:
@@ -138,6 +135,7 @@ class Api:
 
     def _understood(self, response: httpx.Response) -> Any:
         """The body of a good answer. Raises for every other."""
+        pace.heed(self.vendor.name, response.headers)
         body = _body(response)
         if response.is_success:
             if body is _NOTHING and response.content:
@@ -204,7 +202,7 @@ def _body(response: httpx.Response) -> Any:
 def _asked_pause(response: httpx.Response) -> float:
     """Seconds to leave this vendor alone: as it asks for, else a few."""
     try:
-        return min(LONGEST_PAUSE, float(response.headers.get("Retry-After", "")))
+        return min(pace.LONGEST_PAUSE, float(response.headers.get("Retry-After", "")))
     except ValueError:
         return 5.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 from gpurig import clock
 from tests.clients.fake import Rented, Reply, Request, Vendor, route
 
+HOUR = 3600.0
 INVALID = "unprocessable_entity"
 MISSING = Reply(404, {"id": "not_found", "message": "The resource you were accessing could not be found."})
 
@@ -55,6 +57,7 @@ class Digitalocean(Vendor):
     page: most entries in one answer, whatever is asked for. between_pages: called before a second page of droplets is given.
     limit: most droplets. tags_late: seconds until a new droplet has its tags. fails_to_create: such droplets stay new.
     knows_tag: whether listing by a tag that nobody has used is answered with nothing, or with 404.
+    hourly: calls that are allowed in any hour; enforced where strict_pace.
     """
 
     name = "digitalocean"
@@ -76,9 +79,30 @@ class Digitalocean(Vendor):
         self.tags_late = 0.0
         self.fails_to_create = False
         self.knows_tag = True
+        self.hourly = 5000
+        self._counted: list[float] = []
 
     def error(self, status: int, code: str, message: str) -> Reply:
         return Reply(status, {"id": code, "message": message, "request_id": "4d9d8375"})
+
+    def answer(self, request: Request) -> Reply:
+        with self.lock:
+            reply = super().answer(request)
+            oldest = self._counted[0] if self._counted else clock.monotonic()
+            reset = clock.now().timestamp() + oldest + HOUR - clock.monotonic()
+            left = max(0, self.hourly - len(self._counted))
+            told = {"limit": self.hourly, "remaining": left, "reset": math.ceil(reset)}
+            reply.headers |= {f"ratelimit-{name}": str(value) for name, value in told.items()}
+            return reply
+
+    def _refused(self, request: Request, kind: str) -> Reply | None:
+        refused = super()._refused(request, kind)
+        now = clock.monotonic()
+        self._counted = [at for at in self._counted if at > now - HOUR]
+        if refused is None and self.strict_pace and len(self._counted) >= self.hourly:
+            refused = self.too_many(kind)
+        self._counted += [] if refused else [now]
+        return refused
 
     def too_many(self, kind: str) -> Reply:
         return self.error(429, "too_many_requests", "API rate limit exceeded.")

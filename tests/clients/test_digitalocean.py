@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from gpurig import keys
+from gpurig import clock, keys
 from gpurig.errors import ConfigError, RigError
 from gpurig.ledger import Ledger
-from gpurig.providers import BrokenError, NotReadyError
+from gpurig.providers import BrokenError, NotReadyError, pace
+from gpurig.providers.digitalocean.client import Client
 from gpurig.providers.digitalocean.provider import Provider
 from gpurig.stack import Stack
 from tests.clients.fake import READ_ONLY_KEY, Rented
 from tests.clients.fake_digitalocean import Digitalocean
 from tests.clients.server import serving
+from tests.clients.time import faster
 from tests.clients.wanted import bodies, end, ensure, only, order, search
 
 
@@ -229,3 +231,18 @@ def test_why_a_droplet_is_gone_is_told_from_what_is_owed(vendor: Digitalocean) -
     assert "somebody deleted it" in Provider().why_gone("1")
     vendor.balance = -12.5
     assert "the account owes $12.50" in Provider().why_gone("1")
+
+
+def test_an_hour_of_calls_that_others_have_nearly_used_up_is_spread_until_there_are_more(
+    vendor: Digitalocean, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faster(monkeypatch.setattr, 300)
+    monkeypatch.setattr(pace, "_PACES", {})
+    vendor.strict_pace = True
+    now, many = clock.monotonic(), vendor.hourly - 100
+    vendor._counted = [now - 3000 + 3000 * number / many for number in range(many)]  # none expires for 600 s
+    client = Client()
+    for _ in range(120):
+        client.balance()
+    assert vendor.too_often == 0
+    assert clock.monotonic() - now > 550

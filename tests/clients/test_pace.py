@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -84,3 +85,35 @@ def test_a_free_moment_between_two_calls_is_used(monkeypatch: pytest.MonkeyPatch
     for _ in range(8):
         pace.claim("v", "read", every)
     assert pace.claim("v", "read", every) == 13
+
+
+IETF = '"minute";r={left};t=30, "hour";r=2000;t=1800'
+
+
+@pytest.mark.parametrize(
+    ("headers", "apart"),
+    [
+        ({"ratelimit-limit": "5000", "ratelimit-remaining": "4000", "ratelimit-reset": "2000"}, 0.25),
+        ({"ratelimit-limit": "5000", "ratelimit-remaining": "100", "ratelimit-reset": "2000"}, 10),
+        ({"ratelimit-limit": "5000", "ratelimit-remaining": "0", "ratelimit-reset": "1010"}, 10),
+        ({"ratelimit-limit": "5000", "ratelimit-remaining": "0", "ratelimit-reset": "4600"}, 60),
+        ({"ratelimit-limit": "5000", "ratelimit-remaining": "0", "ratelimit-reset": "900"}, 0.25),
+        ({"ratelimit-limit": "many", "ratelimit-remaining": "-1", "ratelimit-reset": "soon"}, 0.25),
+        ({"ratelimit": IETF.format(left=9), "ratelimit-policy": '"minute";q=60;w=60, "hour";q=3000;w=3600'}, 0.25),
+        ({"ratelimit": IETF.format(left=3), "ratelimit-policy": '"minute";q=60;w=60, "hour";q=3000;w=3600'}, 10),
+        ({"ratelimit": IETF.format(left=3)}, 0.25),
+        ({}, 0.25),
+    ],
+)
+def test_calls_are_as_far_apart_as_what_is_left_of_them_asks_for(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], apart: float
+) -> None:
+    monkeypatch.setattr(pace, "_PACES", {})
+    monkeypatch.setattr(clock, "monotonic", lambda: 50.0)
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(1000, UTC))
+    every = {"": 0.25}
+    pace.claim("v", "read", every)
+    pace.heed("v", headers)
+    assert pace.claim("v", "read", every) == pytest.approx(apart)
+    pace.heed("v", {})
+    assert pace.claim("v", "read", every) <= 0.5

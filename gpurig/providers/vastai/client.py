@@ -78,10 +78,6 @@ class Client:
         """End an instance and lose its disk."""
         self._api.write("DELETE", f"/api/v0/instances/{instance}/", kind="end")
 
-    def attach_key(self, instance: str, public_key: str) -> None:
-        """Let a key in to one instance; the account's keys stay as they are."""
-        self._api.write("POST", f"/api/v0/instances/{instance}/ssh/", json={"ssh_key": public_key})
-
     def user(self) -> dict[str, Any]:
         """The account; `credit` and `balance` in USD."""
         found: dict[str, Any] = self._api.read("/api/v0/users/current/", kind="user")
