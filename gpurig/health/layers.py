@@ -35,18 +35,22 @@ DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a damaged recording may raise."""
 
 
+def failed(judged: Mapping[str, list[Finding]]) -> str:
+    """The name of the layer that ended a judgement; empty where none did. The machine's limits end nothing."""
+    found = (name for name, findings in judged.items() if any(finding.verdict == "FAIL" for finding in findings))
+    return next((name for name in found if name != "limits"), "")
+
+
 def judge(found: Mapping[str, Any], wanted: Wanted) -> dict[str, list[Finding]]:
     """Each layer's findings about a recording. After the first layer that FAILs, the others are one SKIP each."""
     done: dict[str, list[Finding]] = {}
-    failed = ""
     for name in LAYERS:
         if wanted.count == 0 and name not in WITHOUT_GPU:
             done[name] = [Finding(name="devices", verdict="SKIP", reason=NO_GPU)] if name == "devices" else []
-        elif failed:
-            done[name] = [Finding(name=name, verdict="SKIP", reason=f"{failed} failed; put that right first")]
+        elif wrong := failed(done):
+            done[name] = [Finding(name=name, verdict="SKIP", reason=f"{wrong} failed; put that right first")]
         else:
             done[name] = list(_of_one(name, found, wanted))
-            failed = name if any(finding.verdict == "FAIL" for finding in done[name]) else ""
     return _told_apart(done)
 
 

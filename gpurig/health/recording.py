@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from gpurig.health.anonymous import anonymous as anonymous
 from gpurig.health.finding import Platform
 
 SCHEMA = 1

@@ -1,37 +1,60 @@
-"""The GPU: that there is one where one was promised, and that its driver answers. All readings come through `nvidia_smi`."""
+"""The GPU: whether it is what was wanted, healthy and fast. Readings are taken here, gpurig.health judges them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from gpurig import history
+from gpurig.health import gather, layers
+from gpurig.health.finding import Finding
+from gpurig.health.gather import Place
 from gpurig.verification import Target
-
-SECONDS = 30
-"""nvidia-smi hangs on some broken GPUs."""
 
 
 @pytest.fixture(scope="module")
-def nvidia_smi(host: Any, target: Target) -> Callable[[str], Any]:
-    """Runs nvidia-smi with these arguments; in WSL2 it is not on the PATH."""
-    if target.capabilities.gpu_driver == "none":
-        pytest.skip("this host has no GPU")
-    path = "/usr/lib/wsl/lib/nvidia-smi" if target.capabilities.gpu_driver == "windows" else "nvidia-smi"
-    return lambda arguments: host.run(f"timeout {SECONDS} {path} {arguments}")
+def place(target: Target, host: Any, as_user: Callable[[str], str]) -> Place:
+    def run(command: str) -> tuple[int, str, str]:
+        done = host.run(command)
+        return done.rc, done.stdout, done.stderr
+
+    return Place(run, as_user, gpu=target.capabilities.gpu_driver != "none", environments=target.environments)
 
 
-def test_devices(target: Target, nvidia_smi: Callable[[str], Any], check: Any) -> None:
-    listed = nvidia_smi("-L")
-    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    wanted = int(target.host.spec.get("count") or 1)
-    said = "no answer" if listed.rc == 124 else (listed.stderr or listed.stdout).strip().splitlines()[-1:]
-    check(
-        "GPUs",
-        listed.rc == 0 and len(found) == wanted,
-        value="; ".join(line.split(" (UUID")[0] for line in found) if found else f"none: {said}",
-        expected=f"{wanted}",
-        reason="A GPU is missing, or its driver does not see it.",
-        advice=f"See what it says: `rig connect {target.host.name} -- nvidia-smi`.",
-    )
+@pytest.fixture(scope="module")
+def quick(place: Place) -> dict[str, Any]:
+    """The recording without what needs PyTorch."""
+    return gather.quick(place)
+
+
+@pytest.fixture(scope="module")
+def judged(target: Target) -> Callable[[Mapping[str, Any]], dict[str, list[Finding]]]:
+    """Turns a recording into each layer's findings."""
+    usual = history.baseline(target.stack, target.name, target.host.label)
+    return lambda found: layers.judge(found, gather.wanted_of(target.host, target.capabilities, found, usual))
+
+
+def test_devices(
+    quick: dict[str, Any], judged: Callable[[Mapping[str, Any]], dict[str, list[Finding]]], check: Any
+) -> None:
+    """Device nodes, driver, nvidia-smi's fields, kernel log, CUDA without PyTorch, and the machine's limits."""
+    for name, findings in judged(quick).items():
+        if name not in layers.SLOW:
+            check.findings(findings)
+
+
+@pytest.mark.slow
+def test_pytorch(
+    quick: dict[str, Any],
+    place: Place,
+    judged: Callable[[Mapping[str, Any]], dict[str, list[Finding]]],
+    check: Any,
+) -> None:
+    """Right results, speed, and several GPUs together; not where a layer before it failed."""
+    before = judged(quick)
+    whole = quick if layers.failed(before) else gather.full(place, quick)
+    for name, findings in judged(whole).items():
+        if name in layers.SLOW:
+            check.findings(findings)
