@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 
 from gpurig import access, reach, records
 from gpurig.catalogue import ROOT
-from gpurig.errors import ConfigError, RigError
+from gpurig.errors import ConfigError
 from gpurig.host import Capabilities, Endpoint, Host
 from gpurig.publication import publish, publish_page
 from gpurig.report import Report
@@ -64,6 +65,14 @@ class Target:
         """What shall run on this very machine."""
         return self.host.services if self.name == self.host.work()[0] else ()
 
+    def as_user(self, command: str) -> str:
+        """A shell command for root that runs this one as after a fresh login of the user."""
+        return f"/usr/sbin/runuser -l {shlex.quote(self.endpoint.user)} -s /bin/sh -c {shlex.quote(command)}"
+
+    def as_root(self, command: str) -> str:
+        """A shell command for whoever SSH logs in that runs this one as root."""
+        return f"sudo -n /bin/sh -c {shlex.quote(command)}" if self.capabilities.privilege == "sudo" else command
+
 
 def verify(
     stack: Stack,
@@ -76,7 +85,7 @@ def verify(
     """Check these hosts, or all of the stack, and write their reports.
 
     quick: leave out what takes longer than a few seconds; it is reported as SKIP. burn: minutes under full load.
-    Raises RigError for a name that no host has, or where there is no host at all. That something is wrong with a host
+    Raises ConfigError for a name that no host has, or where there is no host at all. That something is wrong with a host
     is no error but a FAIL in its report.
     """
     chosen = targets(stack, names)
@@ -109,18 +118,20 @@ def targets(stack: Stack, names: Iterable[str] = ()) -> list[Target]:
     """The machines with these names, or of the hosts with these names; all of the stack where none is given."""
     recorded = records.load(stack)
     if not recorded:
-        raise RigError(f"Stack {stack.name} has no hosts to verify; `rig up` stands them up.")
+        raise ConfigError(f"Stack {stack.name} has no hosts to verify; `rig up` stands them up.")
     machines = [
         Target(stack, host, name, endpoint, capabilities)
         for host in recorded.values()
         for name, endpoint, capabilities in host.machines()
         if endpoint.shell == "sh"
     ]
+    if not machines:
+        raise ConfigError(f"Stack {stack.name} has no host with a Linux side, and only that can be verified.")
     wanted = list(names)
     for name in wanted:
         if name not in {target.name for target in machines} | {target.host.name for target in machines}:
             records.require(stack, name)
-            raise RigError(f"{name}: has no Linux side, and only that can be verified.")
+            raise ConfigError(f"{name}: has no Linux side, and only that can be verified.")
     return [target for target in machines if not wanted or target.name in wanted or target.host.name in wanted]
 
 

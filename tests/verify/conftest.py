@@ -7,7 +7,6 @@ as well: its name becomes the check's. What crashes is a FAIL, what is skipped i
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import nullcontext
@@ -59,8 +58,7 @@ def host(_testinfra_host: Any, target: verification.Target) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def as_user(target: verification.Target) -> Callable[[str], str]:
     """Turns a shell command into one that runs as after a fresh login of the user."""
-    user = shlex.quote(target.endpoint.user)
-    return lambda command: f"/usr/sbin/runuser -l {user} -s /bin/sh -c {shlex.quote(command)}"
+    return target.as_user
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,50 @@
+"""Records what a real host's GPU says, so that it can stand in for one in tests: a fixture of tests/fixtures/gpu."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from gpurig.health import gather
+from gpurig.health.anonymous import anonymous
+from gpurig.health.finding import Platform
+from gpurig.remote import SSH_FAILED, Place
+from gpurig.verification import Target
+
+
+def take(target: Target, *, quick: bool, burn: float) -> dict[str, Any]:
+    """A recording of this machine, without names and addresses. burn: minutes under full load besides.
+
+    Raises RigError where SSH does not get there; that something there does not work is what is recorded.
+    """
+    place = Place(target.stack, target.host)
+    place.reach()
+
+    def run(command: str) -> tuple[int, str, str]:
+        words = [*place.ssh(), target.as_root(command)]
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode == SSH_FAILED:
+            raise place.problem(done.returncode, done.stderr)
+        return done.returncode, done.stdout, done.stderr
+
+    gpu = target.capabilities.gpu_driver != "none"
+    there = gather.Place(run=run, as_user=target.as_user, gpu=gpu, environments=target.environments)
+    found = gather.quick(there)
+    if not quick:
+        found = gather.full(there, found, burn=burn)
+    return {"about": {"origin": "recorded", "text": ""}, **anonymous(found, _names(target, found))}
+
+
+def _names(target: Target, found: Mapping[str, Any]) -> Iterator[str]:
+    """What tells whose machine it is. A host that is called h100 or container has no name that could be taken out."""
+    listed = str(found.get("smi", {}).get("list", {}).get("out", "")).partition("(UUID")[0]
+    words = {
+        word.lower() for word in [*re.findall(r"[\w-]+", listed), *get_args(Platform), "gpu", "nvidia", "cuda", "cpu"]
+    }
+    for name in (target.name, target.host.name, target.host.project, target.endpoint.user, target.endpoint.address):
+        if name.lower() not in words:
+            yield name

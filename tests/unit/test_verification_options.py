@@ -1,0 +1,167 @@
+"""How `rig verify` takes its options, and what it says; hosts and their checks are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpurig import history, records, verification
+from gpurig.cli import main
+from gpurig.host import Host
+from gpurig.report import Report, folder_of
+from gpurig.stack import Stack
+from gpurig.verdict import Result, Verdict
+from tests.unit.far import host
+from tests.unit.metrics import samples
+
+Rig = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def examined(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Hosts demo and two, whose checks are stand-ins: demo passes, and each time faster; two warns. What was asked for."""
+    for name in ("demo", "two"):
+        records.save(stack, host(name))
+    asked: list[dict[str, Any]] = []
+
+    def examine(target: verification.Target, **options: Any) -> Report:
+        asked.append({"name": target.name, **options})
+        verdict: Verdict = "PASS" if target.name == "demo" else "WARN"
+        figure = 100.0 * len(asked)
+        speed = Result(host=target.name, topic="gpu", name="speed", verdict=verdict, figure=figure, unit="GB/s")
+        started = f"2026-11-22T10:00:{len(asked):02}+00:00"
+        quick, burn = options["quick"], options["burn"]
+        return Report(
+            host=target.name,
+            label=target.host.label,
+            started=started,
+            seconds=1,
+            quick=quick,
+            burn=burn,
+            results=(speed,),
+        )
+
+    monkeypatch.setattr(verification, "examine", examine)
+    return asked
+
+
+@pytest.fixture
+def rig(examined: list[dict[str, Any]], stack: Stack, capsys: pytest.CaptureFixture[str]) -> Rig:
+    """Call `rig --stack test` with these words: exit code, stdout, stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(["--stack", "test", *words])
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
+class TestOptions:
+    def test_compare_verifies_and_then_tells_what_changed(self, rig: Rig, examined: list[dict[str, Any]]) -> None:
+        code, out, _ = rig("verify", "demo", "--compare")
+        assert (code, len(examined)) == (0, 1)
+        assert "demo: nothing to compare with: there was no earlier full verification." in out
+        code, out, _ = rig("verify", "demo", "--compare")
+        assert (code, len(examined)) == (0, 2)
+        assert "moved: gpu: speed: 100 GB/s → 200 GB/s (+100.0 %)" in out
+        assert "demo: PASS (1 PASS)" in out
+        code, out, _ = rig("verify", "demo", "--compare", "--json")
+        (data,) = json.loads(out)
+        assert data["compared"]["with"]["started"] == "2026-11-22T10:00:02+00:00"
+        assert data["compared"]["figures"][0]["percent"] == 50
+        assert "compared" not in json.loads(rig("verify", "demo", "--json")[1])[0]
+
+    def test_nagios_gets_one_line_and_its_code(self, rig: Rig) -> None:
+        assert rig("verify", "demo", "--nagios") == (0, "OK - demo: 1 PASS | 'PASS'=1;;;0 'WARN'=0;;;0 'FAIL'=0;;;0 'SKIP'=0;;;0 'time'=1s;;;0 'speed'=100\n", "")  # fmt: skip
+        code, out, err = rig("verify", "--nagios", "--quick")
+        assert (code, err) == (1, "")
+        assert out.startswith("WARNING - demo: 1 PASS; two: 1 WARN: gpu: speed | ")
+        assert out.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "words", ["nobody", "--json", "--compare", "--capture", "--burn 0", "--textfile /no/where.prom"]
+    )
+    def test_what_hinders_a_verification_is_unknown_to_nagios(self, rig: Rig, words: str) -> None:
+        code, out, err = rig("verify", "--nagios", *words.split())
+        assert (code, err) == (3, "")
+        assert re.fullmatch(r"UNKNOWN - [^\n]+\n", out)
+
+    def test_burn_reaches_the_checks(self, rig: Rig, examined: list[dict[str, Any]], stack: Stack) -> None:
+        code, _, err = rig("verify", "demo", "--burn", "2.5")
+        assert (code, examined[0]["burn"]) == (0, 2.5)
+        assert "2.5 min of it under full load" in err
+        page = (folder_of(stack, "demo") / "latest.html").read_text()
+        assert "with 2.5 min of full load" in page
+
+    def test_the_textfile_has_every_host_and_node_exporter_can_read_it(
+        self, rig: Rig, tmp_path: Path, stack: Stack
+    ) -> None:
+        file = tmp_path / "gpurig.prom"
+        file.write_text("old")
+        assert rig("verify", "demo", "--textfile", str(file))[0] == 0
+        checks = {
+            (labels["host"], labels["check"]): v
+            for name, labels, v in samples(file.read_text())
+            if name == "gpurig_check"
+        }
+        assert checks == {("demo", "speed"): 0, ("two", "up to date"): 2}
+        assert file.stat().st_mode & 0o777 == 0o644
+        assert rig("verify", "two", "--textfile", str(file))[0] == 0
+        assert {labels["host"] for _, labels, _ in samples(file.read_text())} == {"demo", "two"}
+        assert list(tmp_path.glob(".gpurig*")) == []
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["--burn", "0"], "--burn 0: write a number of minutes above 0"),
+            (["--burn", "0.0"], "--burn 0.0: write a number of minutes above 0"),
+            (["--burn=-5"], "above 0"),
+            (["--burn", "-5"], "above 0"),
+            (["--burn", "soon"], "--burn soon: write a number of minutes"),
+            (["--burn", "nan"], "--burn nan: write a number of minutes"),
+            (["--burn", "inf"], "at most 1440"),
+            (["--burn", "100000"], "at most 1440"),
+            (["--burn", "5", "--quick"], "leave one of them out"),
+            (["--textfile", "missing/x.prom"], "there is no folder"),
+            (["--textfile", "metrics.txt"], "end in .prom"),
+            (["nobody"], "No host 'nobody'"),
+        ],
+    )
+    def test_wrong_options_are_said_before_anything_runs(
+        self, rig: Rig, examined: list[dict[str, Any]], words: list[str], says: str
+    ) -> None:
+        code, out, err = rig("verify", *words)
+        assert (code, out, examined) == (2, "", [])
+        assert says in err
+        assert err.count("\n") == 1
+
+    def test_a_folder_that_one_may_not_write_to_is_refused(
+        self, rig: Rig, examined: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        code, _, err = rig("verify", "--textfile", str(tmp_path / "x.prom"))
+        assert (code, examined) == (2, [])
+        assert "cannot be written" in err
+
+    def test_every_verification_is_kept(self, rig: Rig, stack: Stack) -> None:
+        for _ in range(3):
+            rig("verify", "--quick")
+        assert [len(history.runs(stack, name)) for name in ("demo", "two")] == [3, 3]
+
+
+def test_a_stack_without_a_linux_host_is_wrong_use(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    data = host("home").to_dict()
+    records.save(stack, Host.from_dict({**data, "endpoint": {**data["endpoint"], "shell": "powershell"}}))
+    for words in ([], ["home"], ["--capture"], ["home", "--capture"]):
+        with pytest.raises(SystemExit) as end:
+            main(["--stack", "test", "verify", *words])
+        assert end.value.code == 2
+        assert "Linux side" in capsys.readouterr().err
