@@ -59,6 +59,7 @@ class Engine(mocks.Mocks):
             "GroupName": f"{name}-5d6e7f8",
             "Description": rest.pop("description"),
             "TagSpecifications": _tagged("security-group", rest),
+            **({"VpcId": rest.pop("vpcId")} if "vpcId" in rest else {}),
         }
         self._checked("CreateSecurityGroup", call)
         found = [g for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] == call["GroupName"]]
@@ -89,6 +90,8 @@ class Engine(mocks.Mocks):
             }],
             "TagSpecifications": [*_tagged("instance", rest), *_tagged("volume", disk)],
         }  # fmt: skip
+        if "subnetId" in rest:
+            call["NetworkInterfaces"][0]["SubnetId"] = rest.pop("subnetId")
         if "availabilityZone" in rest:
             call["Placement"] = {"AvailabilityZone": rest.pop("availabilityZone")}
         market = rest.pop("instanceMarketOptions", None)

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pulumi
 import pytest
 from pulumi.output import UNKNOWN
@@ -85,6 +86,15 @@ def tags(engine: Engine) -> dict[str, str]:
 def ensure(stack: Stack, **more: Any) -> Any:
     """What the host's resource does then, in the provider's process."""
     return lifecycle.ensure(stack, "one", Spec.model_validate({**ENTRY, **more}), report=print)
+
+
+def without_default_vpc() -> None:
+    """As accounts are whose owner deleted it."""
+    ec2 = boto3.client("ec2", region_name=HOME)
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    for vpc in ec2.describe_vpcs()["Vpcs"]:
+        ec2.delete_vpc(VpcId=vpc["VpcId"])
 
 
 def sources(engine: Engine) -> list[str]:
@@ -264,6 +274,36 @@ def test_what_costs_too_much_is_refused_and_nothing_entered(run: Run, stack: Sta
         run(limit={"total": 0.5})
     assert not Ledger(stack.home).file.exists()
     assert Provider().everything() == []
+
+
+def test_without_a_default_network_nothing_is_registered_and_the_key_to_write_is_told(run: Run, stack: Stack) -> None:
+    without_default_vpc()
+    for preview in (True, False):
+        with pytest.raises(
+            pulumi.RunError, match=r"gpurig:hosts.one: subnet: us-east-1 has no default VPC .* write the id"
+        ):
+            run(preview=preview)
+    with pytest.raises(pulumi.RunError, match=r"gpurig:hosts.one: subnet: there is no subnet-0bad in us-east-1"):
+        run(subnet="subnet-0bad")
+    assert not Ledger(stack.home).file.exists()
+    assert Provider().everything() == []
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_a_subnet_that_is_written_decides_network_and_zone(run: Run, stack: Stack, spot: bool) -> None:
+    without_default_vpc()
+    ec2 = boto3.client("ec2", region_name=HOME)
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone=f"{HOME}c")["Subnet"]["SubnetId"]
+    wanted = {"subnet": subnet, "interruptible": spot}
+    first = run(**wanted)
+    assert first.calls["CreateSecurityGroup"]["VpcId"] == vpc
+    assert first.calls["RunInstances"]["NetworkInterfaces"][0]["SubnetId"] == subnet
+    assert "Placement" not in first.calls["RunInstances"]
+    (rental,) = Ledger(stack.home).open_rentals()
+    assert rental.offer["data"]["zone"] == (f"{HOME}c" if spot else "")
+    ensure(stack, **wanted)
+    assert run(**wanted).inputs == first.inputs
 
 
 def test_the_host_counts_as_one_to_replace_while_its_instance_is_unknown(run: Run, stack: Stack) -> None:

@@ -46,13 +46,8 @@ WRONG_CREDENTIALS = (
 """What AWS answers where the credentials are not (any longer) right."""
 
 LATER = (
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "RequestThrottled",
-    "InternalError",
-    "Unavailable",
-)
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled", "InternalError", "Unavailable",
+)  # fmt: skip
 """What AWS answers where the same call may do later."""
 
 ON_DEMAND = {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
@@ -150,12 +145,20 @@ def instance_types(region: str, names: Iterable[str]) -> list[dict[str, Any]]:
         return [line for page in pages for line in page["InstanceTypes"]]
 
 
-def spot_prices(region: str, names: Iterable[str]) -> dict[str, tuple[Decimal, str]]:
-    """Type → the lowest price of a spot instance now, in USD per hour, and its zone."""
+def subnets(region: str, identifier: str = "") -> list[dict[str, Any]]:
+    """The one with this id, else those for instances that name none, of which a region without default VPC has none."""
+    filters = [{"Name": "subnet-id" if identifier else "default-for-az", "Values": [identifier or "true"]}]
+    with _told(region):
+        return list(_client("ec2", region).describe_subnets(Filters=filters)["Subnets"])
+
+
+def spot_prices(region: str, names: Iterable[str], zone: str = "") -> dict[str, tuple[Decimal, str]]:
+    """Type → the lowest price of a spot instance now, in USD per hour, and its zone. zone: look there alone."""
     found: dict[str, tuple[Decimal, str]] = {}
+    there = [{"Name": "availability-zone", "Values": [zone]}] if zone else []
     with _told(region):
         pages = _client("ec2", region, ONCE).get_paginator("describe_spot_price_history").paginate(
-            InstanceTypes=list(names), ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC)
+            InstanceTypes=list(names), ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC), Filters=there
         )  # fmt: skip
         for line in (line for page in pages for line in page["SpotPriceHistory"]):
             price = Decimal(line["SpotPrice"]), line["AvailabilityZone"]
@@ -236,9 +239,7 @@ def _told(region: str = "") -> Iterator[None]:
         if code in LATER or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # noqa: PLR2004
             raise DoubtError(said) from error
         if code in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException") and region:
-            said += (
-                f". Regions that you may not look into are left out by {REGIONS}=eu-central-1,us-east-1, for instance."
-            )
+            said += f". {REGIONS}=eu-central-1,us-east-1, for instance, leaves out where you may not look."
         raise AwsRefusedError(said, code) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise DoubtError(f"aws{place}: no answer ({error})") from error

@@ -20,7 +20,8 @@ from gpurig.errors import ConfigError
 from gpurig.ledger import Ledger
 from gpurig.offers import Offer
 from gpurig.providers import Machine, Order, Owner
-from gpurig.providers.aws import address, client, provider, search, types
+from gpurig.providers.aws import address, client, network, provider, search, types
+from gpurig.providers.aws.network import Network
 from gpurig.providers.aws.spec import Spec
 from gpurig.stack import Stack, locked
 
@@ -29,14 +30,14 @@ STAYS = ("pending", "running", "stopping", "stopped")
 
 DECIDED = [
     "ami", "associate_public_ip_address", "availability_zone", "instance_market_options", "instance_type", "key_name",
-    "metadata_options", "root_block_device", "user_data",
+    "metadata_options", "root_block_device", "subnet_id", "user_data",
 ]  # fmt: skip
 """What is decided when an instance is made. Pulumi uses the new values only where it makes another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the instance is, or is to be. disk: GB; tags: what it costs, for the listing."""
+    """What the instance is, or is to be. disk: GB; tags: what it costs, for the listing; network: empty for the default one."""
 
     generation: int
     image: str
@@ -44,6 +45,7 @@ class _Plan:
     zone: str
     disk: int
     tags: dict[str, str]
+    network: Network
 
 
 def machine(stack: Stack, name: str, spec: Spec) -> pulumi.Output[str]:
@@ -85,6 +87,7 @@ def _registered(name: str, spec: Spec, plan: _Plan, order: Order) -> aws.ec2.Ins
         name,
         region=spec.region,
         description="SSH from one range of addresses",
+        vpc_id=plan.network.vpc or None,
         ingress=[
             aws.ec2.SecurityGroupIngressArgs(
                 description="SSH",
@@ -109,7 +112,8 @@ def _registered(name: str, spec: Spec, plan: _Plan, order: Order) -> aws.ec2.Ins
         instance_type=plan.type,
         key_name=key.key_name,
         vpc_security_group_ids=[group.id],
-        availability_zone=plan.zone or None,
+        subnet_id=plan.network.subnet or None,
+        availability_zone=None if plan.network.subnet else plan.zone or None,
         associate_public_ip_address=True,
         root_block_device={
             "volume_size": plan.disk,
@@ -149,12 +153,14 @@ def _as_it_is(living: Machine, spec: Spec) -> _Plan:
     line = living.data
     tags = {tag["Key"]: tag["Value"] for tag in line["Tags"] if tag["Key"] in (provider.PRICE, provider.STOPPED)}
     zone = line["Placement"]["AvailabilityZone"] if spec.interruptible else ""
-    return _Plan(living.generation, line["ImageId"], line["InstanceType"], zone, spec.disk, tags)
+    there = Network(line["SubnetId"], line["VpcId"], zone) if spec.subnet else Network()
+    return _Plan(living.generation, line["ImageId"], line["InstanceType"], zone, spec.disk, tags, there)
 
 
 def _anew(stack: Stack, owner: Owner, spec: Spec, listed: Sequence[Machine]) -> _Plan:
     """A new instance at today's prices; not in a preview, it is entered that it may be there from now on."""
-    terms = search.terms(spec)
+    there = network.find(spec.region, spec.subnet)
+    terms = search.terms(spec, there.zone)
     recorded = records.get(stack, owner.host)
     used = [m.generation for m in listed] + ([recorded.generation] if recorded else [])
     generation = max(records.generation(stack, owner.host), 1 + max(used, default=0))
@@ -172,7 +178,7 @@ def _anew(stack: Stack, owner: Owner, spec: Spec, listed: Sequence[Machine]) -> 
     tags = {provider.PRICE: f"{offer.price:f}"}
     if offer.stopped is not None:
         tags[provider.STOPPED] = f"{offer.stopped:f}"
-    return _Plan(generation, terms.image, str(offer.data["type"]), str(offer.data["zone"]), terms.disk, tags)
+    return _Plan(generation, terms.image, str(offer.data["type"]), str(offer.data["zone"]), terms.disk, tags, there)
 
 
 def _intend(stack: Stack, owner: Owner, generation: int, offer: Offer, *, first: bool) -> None:

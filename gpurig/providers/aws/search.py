@@ -46,12 +46,15 @@ def offers(wish: Wish) -> list[Offer]:
     return [offer for found in side_by_side(ask, _regions(wish.region)) for offer in found]
 
 
-def terms(spec: Spec) -> Terms:
-    """What a host is to be made from: the cheapest instance type that meets its spec. Raises ConfigError where there is none."""
+def terms(spec: Spec, zone: str = "") -> Terms:
+    """What a host is to be made from: the cheapest instance type that meets its spec. Raises ConfigError where there is none.
+
+    zone: where it must be; empty for anywhere in its region.
+    """
     image, least = images.find(spec.region, spec.image)
     disk = max(spec.disk, least)
     names = [spec.instance_type] if spec.instance_type else types.with_gpus(spec.gpu, spec.count)
-    found = _found(spec.region, names, disk, interruptible=spec.interruptible)
+    found = _found(spec.region, names, disk, interruptible=spec.interruptible, zone=zone)
     meeting = [offer for offer in found if objection(offer, replace(spec.wish(), max_price=None)) is None]
     best = min(meeting, key=lambda offer: (offer.price, offer.id), default=None)
     if best is None:
@@ -84,12 +87,12 @@ def _regions(region: str | None) -> list[str]:
     return [usual]
 
 
-def _found(region: str, names: Sequence[str], disk: float, *, interruptible: bool) -> list[Offer]:
-    """Offers of those of these types that a region has, at today's prices."""
+def _found(region: str, names: Sequence[str], disk: float, *, interruptible: bool, zone: str = "") -> list[Offer]:
+    """Offers of those of these types that a region has, at today's prices. zone: of spot instances; empty for any."""
     lines = [line for line in client.instance_types(region, names) if line.get("GpuInfo")]
     there = [line["InstanceType"] for line in lines]
     if interruptible:
-        spot = client.spot_prices(region, there) if there else {}
+        spot = client.spot_prices(region, there, zone) if there else {}
         return [
             types.offer(line, region, disk, spot[name][0], zone=spot[name][1], source="spot price")
             for line, name in zip(lines, there, strict=True)

@@ -22,13 +22,14 @@ def _network(text: str) -> str:
 Region = Annotated[str, StringConstraints(pattern=types.REGION)]
 Network = Annotated[str, AfterValidator(_network)]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+Subnet = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")]
 Image = Annotated[str, StringConstraints(pattern=r"^(ami-[0-9a-f]+|/[A-Za-z0-9._/-]+)$")]
 
 
 class Spec(RentalSpec):
     """An EC2 instance: systemd, user `ubuntu` with sudo. Pulumi's program makes it."""
 
-    fixed: ClassVar[frozenset[str]] = RentalSpec.fixed | {"region", "instance_type"}
+    fixed: ClassVar[frozenset[str]] = RentalSpec.fixed | {"region", "instance_type", "subnet"}
     in_program: ClassVar[bool] = True
 
     provider: Literal["aws"]
@@ -39,6 +40,10 @@ class Spec(RentalSpec):
     allow_from: Network | None = Field(
         default=None,
         description="Who may connect to SSH: a range such as 203.0.113.0/24. Default: this computer's own address alone.",
+    )
+    subnet: Subnet | None = Field(
+        default=None,
+        description="Id of a public subnet to put it into, such as subnet-0123abcd; default: the region's default VPC.",
     )
     image: Image | None = Field(
         default=None,
