@@ -5,20 +5,15 @@ Nothing gets lost on the way: a host that cannot be reached, checks that crash, 
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gpurig import access, reach, records
+from gpurig import access, checks, environments, reach, records
 from gpurig.catalogue import ROOT
 from gpurig.errors import ConfigError
 from gpurig.host import Capabilities, Endpoint, Host
@@ -32,14 +27,11 @@ CHECKS = ROOT / "tests" / "verify"
 AT_ONCE = 8
 """Hosts checked side by side; each is a Python process here."""
 
-LIMIT_SECONDS = 900.0
-"""How long the checks of one host may take altogether; smoke tests of large environments are the long part."""
+LIMIT_SECONDS, QUICK_SECONDS = 900.0, 300.0
+"""How long the checks of one host may take altogether, without its environments' smoke tests; and the quick ones."""
 
 LONGEST_BURN = 24 * 60.0
 """Minutes of full load: more is taken for a slip of the fingers."""
-
-RAN = (0, 1, 5)
-"""pytest's exit codes when it ran to its end: all passed, some failed, there were none."""
 
 Tell = Callable[[Result], None]
 """Is told each verdict as it comes; called from several threads."""
@@ -135,7 +127,7 @@ def targets(stack: Stack, names: Iterable[str] = ()) -> list[Target]:
     return [target for target in machines if not wanted or target.name in wanted or target.host.name in wanted]
 
 
-def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit: float = LIMIT_SECONDS) -> Report:
+def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit: float | None = None) -> Report:
     """Check one machine. burn: minutes under full load; limit: seconds for all else, after which checks are given up."""
     started, clock = datetime.now(UTC), time.monotonic()
     hidden = secrets(target)
@@ -151,7 +143,9 @@ def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit
         take(_failure(target, "reachable", str(error), "Until SSH lets us in, nothing else can be checked."))
     else:
         options = [*(["--quick"] if quick else []), *([f"--burn={burn:g}"] if burn else [])]
-        _run(target, options, take=take, limit=limit + burn * 60)
+        seconds = (_limit(target, quick=quick) if limit is None else limit) + burn * 60
+        if problem := checks.run(CHECKS, target.name, target.stack, options, take=take, limit=seconds):
+            take(_failure(target, "finished", problem.value, problem.meaning))
     return Report(
         host=target.name,
         label=target.host.label,
@@ -169,61 +163,15 @@ def secrets(target: Target) -> list[str]:
     return [text for file in files if (text := file.read_text(encoding="utf-8").strip())]
 
 
-def _run(target: Target, options: Iterable[str], *, take: Tell, limit: float) -> None:
-    """Run pytest on the target, with these options of tests/verify. Each verdict comes through a pipe of its own as soon as it is known."""
-    receiving, sending = os.pipe()
-    command = [sys.executable, "-m", "pytest", str(CHECKS), f"--config-file={CHECKS / 'pytest.ini'}"]
-    command += ["-p", "pytest11.testinfra", f"--hosts={target.name}", f"--verdicts=/dev/fd/{sending}", *options]
-    count, given_up = 0, threading.Event()
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, os.fdopen(receiving) as verdicts:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=target.stack.root,
-                env=_environment(target.stack),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(sending,),
-            )
-        finally:
-            os.close(sending)
-
-        def give_up() -> None:
-            given_up.set()
-            process.kill()
-
-        timer = threading.Timer(limit, give_up)
-        timer.start()
-        try:
-            for line in verdicts:
-                if line.endswith("\n"):  # not one that was cut off in the middle
-                    take(Result.from_dict(json.loads(line)))
-                    count += 1
-            process.wait()
-        finally:
-            timer.cancel()
-            process.kill()
-            process.wait()
-        output.seek(0)
-        tail = " | ".join(output.read().strip().splitlines()[-8:])
-    if given_up.is_set():
-        take(_failure(target, "finished", f"given up after {limit:.0f} s", "What is not listed here was not checked."))
-    elif process.returncode not in RAN:
-        take(_failure(target, "finished", tail, "The checks could not run to their end."))
-    elif not count:
-        take(_failure(target, "finished", "no check ran", "Nothing is known about this host."))
-
-
-def _environment(stack: Stack) -> dict[str, str]:
-    """What pytest needs to know, and nothing that a developer set for his own tests."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    return {
-        **kept,
-        "GPURIG_HOME": str(stack.home),
-        "GPURIG_STACK": stack.name,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
+def _limit(target: Target, *, quick: bool) -> float:
+    """Seconds that the checks of a machine may take, besides full load."""
+    if quick:
+        return QUICK_SECONDS
+    seconds = LIMIT_SECONDS
+    for name in target.environments:
+        with suppress(ConfigError, OSError):  # the check of environments says what is wrong with it
+            seconds += environments.read(ROOT / "environments" / name).smoke_seconds
+    return seconds
 
 
 def _failure(target: Target, name: str, value: str, reason: str) -> Result:

@@ -50,7 +50,7 @@ class Found:
         "compare": "Verify, then say what changed since the verification before of the same kind, quick or full.",
         "nagios": "Print one line with performance data, and exit 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN.",
         "textfile": "Also write the metrics of every host of the stack to this file (*.prom), for node_exporter.",
-        "capture": "Do not verify: record what the host's GPU says, without names and addresses, in FILE or a file of its own.",
+        "capture": "Do not verify: record what one host's GPU says, without names and addresses, in FILE.json or among its reports.",
     },
 )
 def verify(  # noqa: PLR0913, PLR0917 (options of a command)

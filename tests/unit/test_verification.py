@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gpurig import reach, records, verification
+from gpurig import environments, reach, records, verification
+from gpurig.catalogue import ROOT
 from gpurig.errors import RigError
-from gpurig.host import Capabilities, Endpoint, Guest, Host
+from gpurig.host import Capabilities, Endpoint, Host
 from gpurig.report import Report
 from gpurig.stack import Stack, write_private
 from gpurig.verdict import Result
@@ -151,6 +153,13 @@ def test_without_quick_long_checks_run(target: verification.Target, checks: Path
     assert by_name(verification.examine(target, quick=False, tell=lambda _: None))["long"].verdict == "PASS"
 
 
+def test_smoke_tests_have_time_of_their_own(target: verification.Target) -> None:
+    with_one = replace(target, host=replace(target.host, environments=("starter", "no such environment")))
+    plain, starter = verification._limit(target, quick=False), environments.read(ROOT / "environments" / "starter")
+    assert verification._limit(with_one, quick=False) == plain + starter.smoke_seconds
+    assert verification._limit(with_one, quick=True) < plain
+
+
 def test_full_load_reaches_the_checks_and_has_time_of_its_own(target: verification.Target, checks: Path) -> None:
     write(checks, CHECKS.replace("def test_plain():", "def test_plain():\n        import time; time.sleep(3)"))
     report = verification.examine(target, quick=False, burn=0.5, tell=lambda _: None, limit=2)
@@ -232,16 +241,3 @@ def test_hosts_are_chosen_by_name(stack: Stack) -> None:
     assert [target.name for target in verification.targets(stack, ["two"])] == ["two"]
     with pytest.raises(RigError, match=r"No host 'thre'.*one, two"):
         verification.targets(stack, ["one", "thre"])
-
-
-def test_of_a_windows_pc_its_linux_side_is_checked(stack: Stack) -> None:
-    linux = host("home-wsl")
-    guest = Guest(name="home-wsl", endpoint=linux.endpoint, capabilities=linux.capabilities)
-    windows = Endpoint(address="192.0.2.1", port=22, user="me", host_key=HOST_KEY, shell="powershell")
-    pc = host("home", guest=guest, environments=("starter",), services=("jupyter",))
-    records.save(
-        stack, Host.from_dict({**pc.to_dict(), "endpoint": {**linux.to_dict()["endpoint"], "shell": "powershell"}})
-    )
-    assert windows.shell == "powershell"
-    [target] = verification.targets(stack, ["home"])
-    assert (target.name, target.environments, target.services) == ("home-wsl", ("starter",), ("jupyter",))

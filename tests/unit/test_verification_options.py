@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from gpurig import history, records, verification
 from gpurig.cli import main
-from gpurig.host import Host
+from gpurig.host import Guest, Host
 from gpurig.report import Report, folder_of
 from gpurig.stack import Stack
 from gpurig.verdict import Result, Verdict
@@ -157,9 +158,21 @@ class TestOptions:
         assert [len(history.runs(stack, name)) for name in ("demo", "two")] == [3, 3]
 
 
+def windows(*, guest: Guest | None = None) -> Host:
+    """A PC with Windows, and what runs inside."""
+    pc = host("home", environments=("starter",))
+    return replace(pc, endpoint=replace(pc.endpoint, shell="powershell"), guest=guest, services=("jupyter",))
+
+
+def test_of_a_windows_pc_its_linux_side_is_checked(stack: Stack) -> None:
+    linux = host("home-wsl")
+    records.save(stack, windows(guest=Guest(name=linux.name, endpoint=linux.endpoint, capabilities=linux.capabilities)))
+    [target] = verification.targets(stack, ["home"])
+    assert (target.name, target.environments, target.services) == ("home-wsl", ("starter",), ("jupyter",))
+
+
 def test_a_stack_without_a_linux_host_is_wrong_use(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    data = host("home").to_dict()
-    records.save(stack, Host.from_dict({**data, "endpoint": {**data["endpoint"], "shell": "powershell"}}))
+    records.save(stack, windows())
     for words in ([], ["home"], ["--capture"], ["home", "--capture"]):
         with pytest.raises(SystemExit) as end:
             main(["--stack", "test", "verify", *words])
