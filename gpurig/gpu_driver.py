@@ -56,6 +56,10 @@ class Driver:
 
 def choose(facts: Mapping[str, Any], branch: str, source: str, release: str, kernel: str) -> Driver:
     """The driver for a host. facts: gpurig_gpu; source: `auto`, `distribution` or `nvidia`; kernel: as `uname -r` tells it."""
+    if not re.fullmatch(r"\d{3}", branch):
+        return Driver(
+            refusals=(f'nvidia_driver {branch} is no branch: write its three digits in quotes, such as "580"',)
+        )
     row = table()["releases"].get(release)
     if row is None:
         known = ", ".join(table()["releases"])
@@ -99,24 +103,6 @@ def reboot(facts: Mapping[str, Any], *, changed: bool) -> str:
     if not facts["driver"] and not facts["installed"]:
         return "the driver is installed for another kernel than the one that runs"
     return ""
-
-
-def fabric_manager(names: tuple[str, ...] | list[str], driver: str, listing: str) -> str:
-    """`package=version` of the Fabric Manager that is of exactly the driver's version; empty where apt has none.
-
-    listing: what `apt-cache madison` says of all names. driver: a version with or without the packager's part.
-    """
-    for line in listing.splitlines():
-        package, version, *_ = (cell.strip() for cell in f"{line}||".split("|"))
-        if package in names and upstream(version) == upstream(driver):
-            return f"{package}={version}"
-    return ""
-
-
-def upstream(version: str) -> str:
-    """NVIDIA's part of a package's version: `580.95.05` of `580.95.05-0ubuntu0.24.04.1`."""
-    found = re.match(r"(?:\d+:)?([\d.]+)", version)
-    return found.group(1) if found else ""
 
 
 def generation(device: str) -> str:

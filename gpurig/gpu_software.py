@@ -5,6 +5,7 @@ Roles act on the Decision and decide nothing themselves. Data: gpu_software.toml
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from gpurig.gpu_driver import Driver, choose, reboot, table
 
 TURING = (7, 5)
 BLACKWELL = (10, 0)
+
+ENGINES = {"docker": ("docker.io",), "podman": ("podman", "slirp4netns", "uidmap")}
+"""The distribution's own packages; the last two let a user run containers without root."""
 
 DOCKER_WITHOUT_CDI = ("bookworm",)
 """Releases whose Docker is older than 25, the first that knows CDI; there the older way with a runtime of NVIDIA's is used."""
@@ -123,6 +127,9 @@ def _toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Toolkit:
 
 
 def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
+    if not re.fullmatch(r"\d+\.\d+", wanted.toolkit):
+        yield f'cuda_toolkit {wanted.toolkit} is no version: write two numbers in quotes, such as "13.0"'
+        return
     version, release = drivers.parts(wanted.toolkit), table()["releases"].get(wanted.release)
     name = f"CUDA {wanted.toolkit}"
     if release is None:
@@ -145,6 +152,8 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
 def _engine(facts: Mapping[str, Any], wanted: Wanted) -> Engine:
     if not wanted.engine:
         return Engine()
+    if wanted.engine not in ENGINES:
+        return Engine(refusals=(f"container_engine {wanted.engine} is not known: write {' or '.join(ENGINES)}",))
     if facts["platform"] == "container":
         return Engine(
             refusals=("it is a container itself, which may not run others. Remove container_engine from this host",)
@@ -153,10 +162,9 @@ def _engine(facts: Mapping[str, Any], wanted: Wanted) -> Engine:
         return Engine(
             refusals=("it has no systemd to run a container engine. In WSL2 write systemd=true into /etc/wsl.conf",)
         )
-    packages = {"docker": ("docker.io",), "podman": ("podman", "slirp4netns", "uidmap")}[wanted.engine]
     older = wanted.engine == "docker" and wanted.release in DOCKER_WITHOUT_CDI
     gpu = "runtime" if older else "cdi"
-    return Engine(packages=packages, gpu=gpu if wanted.gpu_driver != "none" else "")
+    return Engine(packages=ENGINES[wanted.engine], gpu=gpu if wanted.gpu_driver != "none" else "")
 
 
 def _repository(platform: str, wanted: Wanted) -> Repository:

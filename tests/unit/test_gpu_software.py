@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpurig.gpu_driver import fabric_manager, generation, reboot
+from gpurig.gpu_driver import generation, reboot
+from gpurig.gpu_packages import fabric_manager
 from gpurig.gpu_software import Wanted, decide
 
 RTX_4090, RTX_3090, RTX_5090, V100, GTX_1080_TI, K80 = (
@@ -208,6 +209,7 @@ def test_nvidia_s_own_packages_are_held_at_their_branch_by_nvidia_s_package(
         (facts(RTX_4090, platform="container"), wanted(), "a container uses the kernel and the driver of the machine"),
         (facts(RTX_4090), wanted(gpu_driver="provided"), "not ours to install (gpu_driver is provided)"),
         (facts(RTX_4090), wanted("sid"), "this host runs sid"),
+        (facts(RTX_4090), wanted(driver="latest"), "write its three digits"),
         (facts(), wanted(), "no NVIDIA GPU on its PCI bus"),
         (facts(K80), wanted(), "older than Maxwell"),
         (facts(V100), wanted(driver="590"), 'up to branch 580 only: write nvidia_driver: "580"'),
@@ -342,6 +344,7 @@ def test_the_toolkit_comes_from_the_release_s_own_folder(
         (facts(RTX_4090), {"toolkit": "13.0", "gpu_driver": "managed", "driver": "570"}, "needs driver 580"),
         (facts(driver="580.95.05", devices=[device("7.0")]), {"toolkit": "13.0"}, "cannot compile for its GPU"),
         (facts(driver="580.95.05", devices=[device("12.0")]), {"toolkit": "12.6"}, "does not know its GPU"),
+        (facts(), {"toolkit": "13"}, "write two numbers"),
         (facts(), {"toolkit": "12.4"}, "oldest toolkit for noble is 12.5"),
         (facts(), {"toolkit": "13.0", "release": "sid"}, "this host runs sid"),
         (facts(), {"toolkit": "13.0", "architecture": "riscv64"}, "no packages for riscv64"),
@@ -399,3 +402,7 @@ def test_a_container_engine(engine: str, release: str, gpu_driver: str, packages
 def test_a_container_engine_is_refused_with_the_reason(platform: str, init: str, reason: str) -> None:
     found = decide(facts(platform=platform), wanted(driver="", init=init, engine="docker"))
     assert reason in found.refusals[0]
+
+
+def test_an_unknown_container_engine_is_refused_with_those_that_are_known() -> None:
+    assert "write docker or podman" in decide(facts(), wanted(driver="", engine="lxc")).refusals[0]
