@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gpurig.health.probes import apart, torch_speed
+from gpurig.health.probes import apart, torch_numbers, torch_speed
 
 BATCH = 20
 """Products between two looks at the clock."""
@@ -21,9 +21,7 @@ def samples(seconds: float) -> tuple[float, int]:
 
 def look(tell: apart.Tell, torch: Any, device: dict[str, Any], kind: str, seconds: float, *, flip: bool) -> None:
     """Multiply, and compare every result with the first one, bit by bit."""
-    place = torch.device(kind, device["index"]) if kind == "cuda" else torch.device("cpu")
-    if kind == "cuda":
-        torch.cuda.set_device(place)
+    place = torch_numbers.place_of(torch, kind, device["index"])
     tell(step="the burn")
     _, left, right = torch_speed.factors(torch, place, device)
     work = 2 * left.shape[0] ** 3 / 1e12

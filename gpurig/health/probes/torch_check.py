@@ -49,6 +49,9 @@ SECTIONS = ("numbers", "speed", "links")
 SECONDS = {"start": 90.0, "numbers": 90.0, "speed": 60.0, "samples": 60.0, "links": 90.0, "burn": 60.0}
 """For each step, whatever the GPUs do; `burn` comes on top of its own minutes."""
 
+THREADS = 8
+"""Of the CPU for one GPU's results to be compared with. A container shows all of its machine's processors, and may use a few."""
+
 MEGA = 10**6
 
 
@@ -91,8 +94,11 @@ class Check:
         else:
             self.head.update(torch=self.torch.__version__, cuda=self.torch.version.cuda)
             found = apart.alone(self.start, SECONDS["start"])
+            processors = len(os.sched_getaffinity(0)) // max(1, len(found.get("devices", [])))
+            self.torch.set_num_threads(max(1, min(THREADS, processors)))
         self.devices: list[dict[str, Any]] = found.get("devices", [])
         self.found = found
+        self.dead: dict[int, str] = {}
         self.head["problem"] = found["problem"]
 
     def start(self, tell: apart.Tell) -> None:
@@ -123,9 +129,10 @@ class Check:
     def numbers(self) -> dict[str, Any]:
         """All devices at once."""
         look = functools.partial(torch_numbers.look, torch=self.torch, kind=self.kind, flip=self.options.flip)
-        works = [functools.partial(look, device=device) for device in self._with_room(torch_numbers.FREE)]
-        outcomes = apart.together(works, SECONDS["numbers"])
-        return {"arch_list": self.found.get("arch_list", []), "devices": self._merged(torch_numbers.FREE, outcomes)}
+        ready = self._with_room(torch_numbers.FREE)
+        outcomes = apart.together([functools.partial(look, device=device) for device in ready], SECONDS["numbers"])
+        devices = self._merged(ready, outcomes, torch_numbers.FREE)
+        return {"arch_list": self.found.get("arch_list", []), "devices": devices}
 
     def speed(self) -> dict[str, Any]:
         """One device after the other, so that none takes another's power or link; then all of them, to look at them meanwhile."""
@@ -133,7 +140,9 @@ class Check:
         ready = self._with_room(torch_speed.FREE)
         outcomes = [apart.alone(functools.partial(look, device=device), SECONDS["speed"]) for device in ready]
         fields = self.options.fields.split(",")
-        found: dict[str, Any] = {"devices": self._merged(torch_speed.FREE, outcomes), "fields": fields, "samples": []}
+        devices = self._merged(ready, outcomes, torch_speed.FREE)
+        found: dict[str, Any] = {"devices": devices, "fields": fields, "samples": []}
+        ready = self._with_room(torch_speed.FREE)
         if self.options.smi and ready:
             done = torch_speed.Flag()
             busy = functools.partial(
@@ -142,7 +151,7 @@ class Check:
             pace = (torch_speed.BEGIN[self.kind], torch_speed.PAUSE[self.kind], torch_speed.SAMPLES)
             _, said = apart.together([busy, self._sampler(done, *pace)], SECONDS["samples"])
             found["samples"] = said.get("samples", [])
-        if self.options.burn:
+        if self.options.burn and ready:
             found["burn"], samples = self.burn(ready, self.options.burn * 60)
             found["samples"] += samples
         return found
@@ -175,6 +184,8 @@ class Check:
         }
         if self.head["problem"] or count == 1:
             return {**found, **({} if self.head["problem"] else {"skipped": "there is one GPU"})}
+        if self.dead:
+            return {**found, "problem": f"GPU {min(self.dead)} gave no answer before"}
         if len(ready) < len(self.devices):
             return {**found, "skipped": f"a GPU has less than {torch_links.FREE / MEGA:.0f} MB of its memory free"}
         with tempfile.TemporaryDirectory() as folder:
@@ -199,18 +210,23 @@ class Check:
         )
 
     def _with_room(self, free: int) -> list[dict[str, Any]]:
-        return [device for device in self.devices if self.kind == "cpu" or device["free"] >= free]
+        rooms = [device for device in self.devices if self.kind == "cpu" or device["free"] >= free]
+        return [device for device in rooms if device["index"] not in self.dead]
 
-    def _merged(self, free: int, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """All devices, with what was found on those that have room."""
-        rest = iter(outcomes)
-        ready = self._with_room(free)
-        return [{**one, **(next(rest) if one in ready else {"skipped": crowded(one, free)})} for one in self.devices]
+    def _merged(self, ready: list[dict[str, Any]], outcomes: list[dict[str, Any]], free: int) -> list[dict[str, Any]]:
+        """All devices, with what was found on those that were ready. Those that gave no answer are left alone from now on:
+        each further try would last until its limit."""
+        found = {one["index"]: outcome for one, outcome in zip(ready, outcomes)}  # noqa: B905 (Python 3.8)
+        merged = [{**one, **(found.get(one["index"]) or self._without(one, free))} for one in self.devices]
+        said = {index: outcome["problem"] for index, outcome in found.items()}
+        self.dead.update({index: problem for index, problem in said.items() if problem.startswith(apart.SILENT)})
+        return merged
 
-
-def crowded(device: dict[str, Any], needed: int) -> str:
-    """Why nothing is done on a GPU that somebody else fills."""
-    return f"{device['free'] / MEGA:.0f} MB of its memory are free, and {needed / MEGA:.0f} MB are needed"
+    def _without(self, device: dict[str, Any], free: int) -> dict[str, str]:
+        if device["index"] in self.dead:
+            return {"problem": self.dead[device["index"]]}
+        needed = f"{device['free'] / MEGA:.0f} MB of its memory are free, and {free / MEGA:.0f} MB are needed"
+        return {"problem": "", "skipped": needed}
 
 
 def shm() -> int | None:

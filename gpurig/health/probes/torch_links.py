@@ -22,9 +22,7 @@ PART = PERIOD << 14
 
 def rank(tell: apart.Tell, torch: Any, number: int, count: int, kind: str, meeting: str, *, flip: bool) -> None:
     """One process of the all-reduce. meeting: path of a new file in which they find each other."""
-    place = torch.device(kind, number) if kind == "cuda" else torch.device("cpu")
-    if kind == "cuda":
-        torch.cuda.set_device(place)
+    place = torch_numbers.place_of(torch, kind, number)
     os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")  # they meet on this machine, and listen nowhere else
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     elements = BYTES[kind] // 4

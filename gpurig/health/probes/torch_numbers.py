@@ -28,7 +28,7 @@ BF16_FROM = (8, 0)
 
 def look(tell: apart.Tell, torch: Any, device: dict[str, Any], kind: str, *, flip: bool) -> None:
     """Take all readings of one device."""
-    place = torch.device(kind, device["index"]) if kind == "cuda" else torch.device("cpu")
+    place = place_of(torch, kind, device["index"])
     tell(step="a kernel")
     tell(kernel=(torch.ones(8, device=place) * 2).sum().item())
     reduced(torch, allowed=False)
@@ -53,6 +53,14 @@ def look(tell: apart.Tell, torch: Any, device: dict[str, Any], kind: str, *, fli
         else:
             against[name] = compared(torch, place, name, types.get(name, torch.float32), flip)
     tell(against=against)
+
+
+def place_of(torch: Any, kind: str, index: int) -> Any:
+    """The device of this number, which is the process's own from now on: without that, each would also start GPU 0."""
+    if kind == "cpu":
+        return torch.device("cpu")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def reduced(torch: Any, *, allowed: bool) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import mmap
-import subprocess
 import time
-from contextlib import suppress
 from typing import Any, Callable, Sequence  # noqa: UP035 (Python 3.8)
 
-from gpurig.health.probes import apart, torch_numbers
+from gpurig.health.probes import apart, programs, torch_numbers
 
 GB = 10**9
 RUNS = 5
 WARM = {"cuda": 2.0, "cpu": 0.1}
-"""Seconds: clocks rise, and the libraries choose their kernels."""
+"""Seconds: clocks rise, and the libraries choose their kernels. Copies, which follow, need a quarter of it."""
 
 SMALL_BELOW = 16 * GB
 """Bytes of memory below which the matrices are smaller."""
@@ -34,9 +32,7 @@ SMI_SECONDS = 30.0
 
 def look(tell: apart.Tell, torch: Any, device: dict[str, Any], kind: str) -> None:
     """Take all figures of one device."""
-    place = torch.device(kind, device["index"]) if kind == "cuda" else torch.device("cpu")
-    if kind == "cuda":
-        torch.cuda.set_device(place)
+    place = torch_numbers.place_of(torch, kind, device["index"])
     torch_numbers.reduced(torch, allowed=False)
     tell(step="products of matrices")
     tell(matmul=matmul(torch, place, device))
@@ -61,7 +57,7 @@ def matmul(torch: Any, place: Any, device: dict[str, Any]) -> dict[str, Any]:
     name, left, right = factors(torch, place, device)
     out = torch.empty_like(left)
     size = left.shape[0]
-    times = timed(torch, place, lambda: torch.matmul(left, right, out=out), calls=10)
+    times = timed(torch, place, lambda: torch.matmul(left, right, out=out), calls=10, warm=1)
     return {"type": name, "size": size, **rates(times, 2 * size**3 / 1e12)}
 
 
@@ -90,9 +86,9 @@ def rates(times: Sequence[float], amount: float) -> dict[str, Any]:
     return {"best": runs[0], "runs": runs}
 
 
-def timed(torch: Any, place: Any, work: Callable[[], Any], *, calls: int) -> list[float]:
-    """Seconds of one call, of several runs after a warm-up; by the GPU's own clock where it is one."""
-    until = time.monotonic() + WARM[place.type]
+def timed(torch: Any, place: Any, work: Callable[[], Any], *, calls: int, warm: float = 0.25) -> list[float]:
+    """Seconds of one call, of several runs after a warm-up (part of WARM); by the GPU's own clock where it is one."""
+    until = time.monotonic() + warm * WARM[place.type]
     while time.monotonic() < until:
         work()
         wait(torch, place)
@@ -143,7 +139,7 @@ def busy(
     until = time.monotonic() + seconds
     loads = []
     for device in devices:
-        place = torch.device(kind, device["index"]) if kind == "cuda" else torch.device("cpu")
+        place = torch_numbers.place_of(torch, kind, device["index"])
         _, left, right = factors(torch, place, device)
         host = torch.ones(1 << 20, dtype=torch.uint8, pin_memory=kind == "cuda")
         loads.append((place, left, right, torch.empty_like(left), host, torch.empty_like(host, device=place)))
@@ -163,29 +159,6 @@ def sample(tell: apart.Tell, smi: str, fields: str, done: Flag, begin: float, pa
     for number in range(count):
         tell(step="nvidia-smi")
         time.sleep(pause if number else 0)
-        samples.append(ask(smi, fields))
+        samples.append(programs.run([smi, f"--query-gpu={fields}", "--format=csv,noheader,nounits"], SMI_SECONDS))
         tell(samples=samples)
     done.set()
-
-
-def ask(smi: str, fields: str) -> dict[str, Any]:
-    """One answer of nvidia-smi. code: None where it cannot be run, or gives none in time."""
-    command, begin, pipe = (
-        [smi, f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-        time.monotonic(),
-        subprocess.PIPE,
-    )
-    found: dict[str, Any] = {"code": None, "out": "", "err": ""}
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, universal_newlines=True)
-    except OSError as error:
-        return {**found, "err": f"{smi} cannot be run: {error.strerror}", "seconds": 0.0}
-    try:
-        out, err = process.communicate(timeout=SMI_SECONDS)
-        found = {"code": process.returncode, "out": out, "err": err}
-    except subprocess.TimeoutExpired:
-        process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=1)
-        found["err"] = f"{smi} gave no answer within {SMI_SECONDS:g} s"
-    return {**found, "seconds": round(time.monotonic() - begin, 3)}
