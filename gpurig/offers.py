@@ -66,7 +66,7 @@ class Wish:
     """What somebody wants to rent. Units as in Offer; disk is what must be had besides, and enters the price.
 
     interruptible: True wants machines that may be taken away, for less; False wants those that may not.
-    exclude: machines, as (provider, machine), that proved bad.
+    exclude: machines, as (provider, machine), that proved bad or that nobody wants.
     """
 
     gpu: str | None = None
@@ -97,7 +97,10 @@ def objection(offer: Offer, wish: Wish) -> str | None:
 
 def _conditions(offer: Offer, wish: Wish) -> Iterator[tuple[bool, str]]:
     """Each condition of a wish: whether the offer meets it, and what is said where it does not. Unknown figures pass."""
-    yield (offer.provider, offer.machine) not in wish.exclude, "this machine proved bad before"
+    yield (
+        (offer.provider, offer.machine) not in wish.exclude,
+        "this machine is excluded: it proved bad before, or `exclude` names it",
+    )
     yield wish.gpu in (None, offer.gpu), f"its GPU is {offer.gpu}, not {wish.gpu}"
     yield offer.count == wish.count, f"it has {offer.count} GPUs, not {wish.count}"
     yield _enough(offer.memory, wish.memory), f"{offer.memory:g} GB of GPU memory are less than {wish.memory or 0:g}"

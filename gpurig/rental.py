@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from gpurig import gpus
 from gpurig.mistakes import did_you_mean
 from gpurig.offers import Wish
+from gpurig.providers import RENTERS
 from gpurig.spec import HostSpec
 
 
@@ -54,9 +55,17 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _of_a_vendor(name: str) -> str:
+    vendor = name.partition("/")[0]
+    if vendor not in RENTERS:
+        raise ValueError(f"no such vendor{did_you_mean(vendor, RENTERS)}; write one such as vastai/12345")
+    return name
+
+
 PERCENT = 100
 GpuName = Annotated[str, AfterValidator(_canonical), BeforeValidator(_no_mapping)]
 Money = Annotated[Decimal, Field(gt=0, le=10_000, decimal_places=4)]
+Excluded = Annotated[str, StringConstraints(pattern=r"^[a-z]+/.+$"), AfterValidator(_of_a_vendor)]
 RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace"]
 """Vendors that one host may be rented from as it comes; AWS is not among them, since Pulumi's program makes its machines."""
 
@@ -94,6 +103,9 @@ class RentalSpec(HostSpec):
     interruptible: bool = Field(
         default=False, description="Rent what may be taken away at any time, for less; only some vendors have it."
     )
+    exclude: tuple[Excluded, ...] = Field(
+        default=(), description="Machines that are not to be rented, such as vastai/12345; `rig offers` shows them."
+    )
     image: str | None = Field(
         default=None, description="The vendor's name of an image; default: one that is known to work."
     )
@@ -117,7 +129,8 @@ class RentalSpec(HostSpec):
         return {**rest, "gpu": nested.pop("name"), **nested}
 
     def wish(self, exclude: frozenset[tuple[str, str]] = frozenset()) -> Wish:
-        """What is looked for among offers."""
+        """What is looked for among offers. exclude: machines that proved bad, besides those of the entry."""
+        written = [name.partition("/") for name in self.exclude]
         return Wish(
             gpu=self.gpu,
             count=self.count,
@@ -128,7 +141,7 @@ class RentalSpec(HostSpec):
             reliability=self.reliability,
             link=self.link,
             interruptible=self.interruptible,
-            exclude=exclude,
+            exclude=exclude | {(provider, machine) for provider, _, machine in written},
         )
 
 

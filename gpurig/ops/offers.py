@@ -187,7 +187,7 @@ def _table(found: Sequence[Offer]) -> str:
         "RELIABILITY",
         "LINK",
     )
-    return console.table([heads, *map(_row, found)])
+    return _with_machines([heads, *map(_row, found)], found)
 
 
 def _row(offer: Offer) -> tuple[str, ...]:
@@ -211,7 +211,14 @@ def _row(offer: Offer) -> tuple[str, ...]:
 def _left_out(pairs: Sequence[tuple[Offer, str]]) -> str:
     rows = [("LEFT OUT", "GPU", "COUNT", "REGION", "$/H", "KIND", "WHY")]
     rows += [(o.provider, o.gpu, str(o.count), o.region or "-", f"{o.price:.3f}", _kind(o), why) for o, why in pairs]
-    return console.table(rows)
+    return _with_machines(rows, [offer for offer, _ in pairs])
+
+
+def _with_machines(rows: Sequence[tuple[str, ...]], found: Sequence[Offer]) -> str:
+    """A table of offers, with what `exclude` in a host's entry calls each where there is room for it."""
+    machines = ["MACHINE", *(offer.machine for offer in found)]
+    whole = console.table([(*row, machine) for row, machine in zip(rows, machines, strict=True)])
+    return whole if console.fits(whole) else console.table(rows)
 
 
 def _kind(offer: Offer) -> str:

@@ -38,7 +38,7 @@ def wish(c: Context, options: Mapping[str, Any]) -> Wish:
     """
     given = {key: options[key] for key in KEYS if options[key] not in ("", False)}
     if options["host"]:
-        given = {**_entry(c, options["host"]).model_dump(include=set(KEYS)), **given}
+        given = {**_entry(c, options["host"]).model_dump(include={*KEYS, "exclude"}), **given}
     try:
         return Asked.model_validate(given).wish()
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +30,8 @@ def test_the_table_has_what_decides(rig: Rig) -> None:
     _, out, _ = rig("offers", "--gpu", "RTX 4090", "--max-price", "0.38")
     heads, first, *_ = out.splitlines()
     assert (
-        " ".join(heads.split()) == "PROVIDER GPU COUNT MEMORY CPU RAM DISK REGION $/H $/H STOPPED KIND RELIABILITY LINK"
+        " ".join(heads.split())
+        == "PROVIDER GPU COUNT MEMORY CPU RAM DISK REGION $/H $/H STOPPED KIND RELIABILITY LINK MACHINE"
     )
     for cell in (
         "vastai",
@@ -124,6 +126,30 @@ def test_a_hosts_wish_is_taken_and_options_change_it(rig: Rig, stack: Stack) -> 
     assert len(json.loads(rig("offers", "--host", "trainer", "--max-price", "0.40", "--json")[1])["offers"]) < len(
         found
     )
+
+
+def test_what_the_table_calls_a_machine_can_be_excluded(rig: Rig, stack: Stack, vast: Vastai) -> None:
+    first = rig("offers", "--gpu", "RTX 4090")[1].splitlines()[1].split()[-1]
+    write(stack, trainer=f"exclude: [vastai/{first}]")
+    found = json.loads(rig("offers", "--host", "trainer", "--json")[1])["offers"]
+    assert first not in {one["machine"] for one in found}
+    assert "or `exclude` names it" in rig("offers", "--host", "trainer", "--explain")[1]
+    (step,) = json.loads(rig("preview", "--json")[1])
+    assert step["offer"]["machine"] == found[0]["machine"] != first
+    write(stack, trainer="exclude: [vastia/12345]")
+    assert (
+        "gpurig:hosts.trainer.exclude.0: found 'vastia/12345': no such vendor (did you mean 'vastai'?)"
+        in rig("preview")[2]
+    )
+
+
+@pytest.mark.parametrize(("columns", "there"), [(80, False), (300, True)])
+def test_the_machine_is_in_the_table_where_there_is_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, columns: int, there: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert ("MACHINE" in rig("offers", "--gpu", "RTX 4090")[1]) is there
 
 
 def test_a_broken_vendor_hides_no_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

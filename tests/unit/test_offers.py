@@ -60,7 +60,7 @@ def test_the_price_may_be_just_the_most() -> None:
 
 def test_a_machine_that_proved_bad_is_left_out_at_its_vendor_only() -> None:
     wish = Wish(**WISH, exclude=frozenset({("vastai", "m1")}))
-    assert offers.objection(offer(), wish) == "this machine proved bad before"
+    assert offers.objection(offer(), wish) == "this machine is excluded: it proved bad before, or `exclude` names it"
     assert offers.objection(offer(provider="runpod"), wish) is None
 
 
