@@ -13,7 +13,7 @@ WSL_LIBRARIES = "/usr/lib/wsl/"
 SOURCE = "NVIDIA, driver README: device nodes; CUDA on WSL guide"
 
 INSTALL = {
-    "native": "Install the driver: run `ansible-playbook playbooks/site.yml --tags nvidia` for this host, then reboot it.",
+    "native": "Install the driver: run `ansible-playbook playbooks/site.yml --tags nvidia_driver --limit HOST`.",
     "container": "Only who runs the machine can give its GPU to a container; rent another.",
     "wsl2": "Update Windows' NVIDIA driver and WSL (`wsl --update`), then `wsl --shutdown`.",
 }

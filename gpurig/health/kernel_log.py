@@ -23,6 +23,11 @@ PROCESS = re.compile(r"\bpid='?(\d+)")
 XIDS, SWITCHES, OTHERS = "Xid errors", "SXid errors", "other errors of the machine"
 SOURCE = "Meta GCM and Imbue, classes of Xid errors (gpurig/health/xids.toml)"
 
+LANES = re.compile(
+    r"([0-9a-fA-F:]+)\.\d: [\d.]+ Gb/s available PCIe bandwidth, limited by .*? PCIe x(\d+) link at .*?\(capable of .*? PCIe x(\d+) link\)"
+)
+"""What the kernel says at the start of a device with fewer lanes than it could use. Slower lanes are normal then."""
+
 OFF_THE_BUS = re.compile(r"fallen off the bus", re.IGNORECASE)
 
 LINES: tuple[tuple[str, Verdict, str], ...] = (
@@ -37,7 +42,6 @@ LINES: tuple[tuple[str, Verdict, str], ...] = (
     ),
     (r"EDAC .*\b[CU]E\b", "WARN", "the machine's memory had an error"),
     (r"Out of memory: Killed process|oom-kill:", "WARN", "memory ran out, and a program was killed"),
-    (r"available PCIe bandwidth, limited by", "WARN", "a PCIe device could go faster than its slot lets it"),
 )
 """Other lines worth knowing: pattern, verdict, meaning."""
 
@@ -82,6 +86,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if not xids and not switches:
         yield _none(f"{total} lines by {log.get('how') or 'some program'}", wanted)
     if wanted.platform == "native":
+        yield from _lanes(lines, _places(found))
         yield from _others(lines, gone=any(finding.name.startswith("Xid 79") for finding in xids))
 
 
@@ -136,6 +141,25 @@ def _switches(lines: Sequence[str]) -> Iterator[Finding]:
             else "An NVLink switch had an error.",
             advice=ADVICE["hardware"] if fatal else "Look whether it comes back; nothing need be done for now.",
         )
+
+
+def _lanes(lines: Sequence[str], places: Mapping[str, str]) -> Iterator[Finding]:
+    said = {
+        places[place]: match
+        for line in lines
+        if (match := LANES.search(line)) and (place := _plain(match[1])) in places
+    }
+    for gpu, match in sorted(said.items()):
+        if int(match[2]) < int(match[3]):
+            yield Finding(
+                name=f"{gpu}: PCIe lanes at the start",
+                verdict="WARN",
+                value=f"x{match[2]}",
+                expected=f"x{match[3]}",
+                source="the kernel's log",
+                reason="The card could use more lanes than its slot, or a riser, gives it.",
+                advice="Run `rig verify` without --quick: it measures what that costs.",
+            )
 
 
 def _others(lines: Sequence[str], *, gone: bool) -> Iterator[Finding]:

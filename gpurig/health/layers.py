@@ -29,6 +29,9 @@ SLOW = ("numbers", "speed", "links")
 WITHOUT_GPU = ("numbers", "limits")
 """What can be told of a machine without a GPU: whether PyTorch computes right on its processor, and its limits."""
 
+EXPLAINS = "kernel log"
+"""What it would have said is told also where an earlier layer failed, since it may be why."""
+
 NO_GPU = "this host has no GPU"
 
 DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -48,7 +51,9 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> dict[str, list[Finding]]:
         if wanted.count == 0 and name not in WITHOUT_GPU:
             done[name] = [Finding(name="devices", verdict="SKIP", reason=NO_GPU)] if name == "devices" else []
         elif wrong := failed(done):
-            done[name] = [Finding(name=name, verdict="SKIP", reason=f"{wrong} failed; put that right first")]
+            value = _seen(name, found, wanted) if name == EXPLAINS else ""
+            reason = f"{wrong} failed; put that right first"
+            done[name] = [Finding(name=name, verdict="SKIP", value=value, reason=reason)]
         else:
             done[name] = list(_of_one(name, found, wanted))
     return _told_apart(done)
@@ -67,6 +72,11 @@ def _of_one(name: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Fin
             reason="What was recorded of it is damaged, or of another version.",
             advice="Verify again; where it stays so, `rig verify --capture` shows what was recorded.",
         )
+
+
+def _seen(name: str, found: Mapping[str, Any], wanted: Wanted) -> str:
+    bad = [finding for finding in _of_one(name, found, wanted) if finding.verdict in ("FAIL", "WARN")]
+    return "; ".join(f"{finding.name}: {finding.reason}" for finding in bad)
 
 
 def _told_apart(done: dict[str, list[Finding]]) -> dict[str, list[Finding]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from gpurig.health.anonymous import anonymous as anonymous
+from gpurig.health.anonymous import anonymous as anonymous  # noqa: PLC0414 (offered from here)
 from gpurig.health.finding import Platform
 
 SCHEMA = 1

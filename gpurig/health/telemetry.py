@@ -7,7 +7,7 @@ from typing import Any
 
 from gpurig.health import ecc, nvlink, recording, thresholds
 from gpurig.health.busy import reasons, temperature, under_load
-from gpurig.health.cells import broken, not_told, number, text
+from gpurig.health.cells import broken, not_told, number, of_server, text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.recording import Row
 
@@ -66,15 +66,16 @@ def _at_rest(gpu: str, row: Row, wanted: Wanted, *, loaded: bool) -> Iterator[Fi
     yield _clocks(f"{gpu}: clocks at rest", row, wanted)
     yield _memory_used(f"{gpu}: memory in use", row, wanted)
     yield _persistence(f"{gpu}: persistence mode", row, wanted)
-    yield _mode(
-        f"{gpu}: MIG",
-        row,
-        wanted,
-        field="mig.mode.current",
-        fine="Disabled",
-        reason="The GPU is split; a program gets a part of it only.",
-        advice="Run `nvidia-smi --multi-instance-gpu=0` on the host, if the whole GPU is wanted.",
-    )
+    if of_server(row):
+        yield _mode(
+            f"{gpu}: MIG",
+            row,
+            wanted,
+            field="mig.mode.current",
+            fine="Disabled",
+            reason="The GPU is split; a program gets a part of it only.",
+            advice="Run `nvidia-smi --multi-instance-gpu=0` on the host, if the whole GPU is wanted.",
+        )
     yield _mode(
         f"{gpu}: compute mode",
         row,

@@ -51,10 +51,12 @@ def test_pytorch(
     place: Place,
     judged: Callable[[Mapping[str, Any]], dict[str, list[Finding]]],
     check: Any,
+    pytestconfig: pytest.Config,
 ) -> None:
     """Right results, speed, and several GPUs together; not where a layer before it failed."""
     before = judged(quick)
-    whole = quick if layers.failed(before) else gather.full(place, quick)
+    burn = pytestconfig.getoption("--burn", 0.0)
+    whole = quick if layers.failed(before) else gather.full(place, quick, burn=burn)
     for name, findings in judged(whole).items():
         if name in layers.SLOW:
             check.findings(findings)
