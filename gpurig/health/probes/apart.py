@@ -16,6 +16,8 @@ Work = Callable[[Tell], None]
 SILENT = "no answer within"
 """How `problem` begins where there was none."""
 
+IN_VAIN = "it waited in vain for another that failed"
+
 GRACE = 5.0
 """Seconds that the others get once one of those that need each other has failed."""
 
@@ -51,7 +53,7 @@ def together(works: Sequence[Work], seconds: float, *, joined: bool = False) -> 
                 if joined and child.found["problem"]:
                     deadline = min(deadline, time.monotonic() + GRACE)
     failed = joined and any(child.found["problem"] for child in running)
-    why = "it waited in vain for another that failed" if failed else f"{SILENT} {seconds:g} s"
+    why = IN_VAIN if failed else f"{SILENT} {seconds:g} s"
     for child in open_pipes.values():
         child.kill(why)
     return [child.found for child in running]

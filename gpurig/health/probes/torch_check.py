@@ -199,7 +199,8 @@ class Check:
             )
             works = [functools.partial(rank, number=number) for number in range(count)]
             outcomes = apart.together(works, SECONDS["links"], joined=True)
-        failed = next((f"GPU {number}: {one['problem']}" for number, one in enumerate(outcomes) if one["problem"]), "")
+        problems = [f"GPU {number}: {one['problem']}" for number, one in enumerate(outcomes) if one["problem"]]
+        failed = min(problems, key=lambda problem: apart.IN_VAIN in problem, default="")
         wrong = None if failed else sum(one["wrong"] for one in outcomes)
         return {**found, **outcomes[0], "wrong": wrong, "problem": failed}
 
