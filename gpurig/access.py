@@ -136,7 +136,7 @@ def _ports(host: Host) -> tuple[int, ...]:
         return ()
     from gpurig import services
 
-    return tuple(service.port for service in services.of_host(host).values())
+    return tuple(service.port for service in services.of_host(host).values() if service.listens)
 
 
 def _control_dir(stack: Stack) -> Path:

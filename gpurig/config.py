@@ -23,9 +23,10 @@ from pydantic import (
     create_model,
 )
 
-from gpurig import catalogue, providers, stack_file
+from gpurig import catalogue, exposure, providers, stack_file
 from gpurig.budget import Budget
 from gpurig.errors import ConfigError
+from gpurig.health import thresholds
 from gpurig.mistakes import NAMESPACE, did_you_mean, explain
 from gpurig.spec import HostSpec
 from gpurig.stack import Stack
@@ -173,6 +174,8 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
                     f"{source}: {NAMESPACE}:hosts.{name}.{key}: {value} is already {claimed[value]}'s; write another."
                 )
             claimed.setdefault(value, name)
+        exposed = exposure.problems(spec.services, spec.expose, spec.variables)
+        mistakes += [f"{source}: {NAMESPACE}:hosts.{name}.{key}: {problem}." for key, problem in exposed]
         known = catalogue.role_variables()
         for variable in spec.variables:
             role = next((role for role in known if variable.startswith(f"{role}_")), None)
@@ -181,6 +184,8 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
                     f"{source}: {NAMESPACE}:hosts.{name}.variables.{variable}: role {role} has no such variable"
                     f"{did_you_mean(variable, known[role])}; see roles/{role}/README.md."
                 )
+        wrong = thresholds.mistakes(spec.variables)
+        mistakes += [f"{source}: {NAMESPACE}:hosts.{name}.variables.{mistake}" for mistake in wrong]
     return mistakes
 
 

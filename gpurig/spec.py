@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Listener = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]*\]):[0-9]{1,5}$")]
 """Address and port of a socket, as `ss` shows it: 127.0.0.1:9100, [::]:80, *:80."""
@@ -27,6 +28,25 @@ def _is_there(path: str) -> str:
 
 Bundle = Annotated[str, AfterValidator(_is_there)]
 """Path of a PEM file, or `auto` for this machine's own."""
+
+
+SourceRange = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""A range of addresses such as 192.168.1.0/24; gpurig.exposure judges it, also one that was left out."""
+
+
+def _in_quotes(pattern: str, example: str) -> BeforeValidator:
+    """A version as text of this form. YAML reads one without quotes as a number, and 13.10 as 13.1."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise ValueError(f'write a version in quotes, such as "{example}"')
+
+    return BeforeValidator(check)
+
+
+DriverBranch = Annotated[str, StringConstraints(pattern=r"^[0-9]{3}$"), _in_quotes(r"[0-9]{3}", "580")]
+ToolkitVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+$"), _in_quotes(r"[0-9]+\.[0-9]+", "13.0")]
 
 
 class HostSpec(BaseModel):
@@ -49,6 +69,24 @@ class HostSpec(BaseModel):
         default=(),
         description="Further sockets that may listen on this host, as address:port; verification fails others.",
     )
+    expose: dict[str, SourceRange] = Field(
+        default_factory=dict,
+        description=(
+            "Services that a network may reach past SSH, unencrypted: service → the addresses that are let in, such as "
+            "mlflow: 192.168.1.0/24. At the service's port plus 10000. Only services that have a login."
+        ),
+    )
+    nvidia_driver: DriverBranch | None = Field(
+        default=None,
+        description='Branch of the NVIDIA driver, such as "580", where gpu_driver is managed; what is usual where left out.',
+    )
+    cuda_toolkit: ToolkitVersion | None = Field(
+        default=None,
+        description='CUDA toolkit to install for compiling, such as "13.0". PyTorch needs none: it brings its own.',
+    )
+    container_engine: Literal["docker", "podman"] | None = Field(
+        default=None, description="Runs containers, with the GPUs where there are some. Docker is used over SSH only."
+    )
     ca_bundle: Bundle | None = Field(
         default=None,
         description="PEM file of certificates to trust besides the usual ones; `auto` takes this machine's own.",
@@ -60,7 +98,14 @@ class HostSpec(BaseModel):
 
     def host_variables(self) -> dict[str, Any]:
         """Ansible variables that follow from the entry, before the user's own."""
-        return {"gpurig_ca_bundle": self.ca_bundle} if self.ca_bundle else {}
+        found: dict[str, Any] = {"gpurig_ca_bundle": self.ca_bundle} if self.ca_bundle else {}
+        found |= {"gpurig_expose": self.expose} if self.expose else {}
+        software = {
+            "nvidia_driver_branch": self.nvidia_driver,
+            "cuda_toolkit_version": self.cuda_toolkit,
+            "container_engine_name": self.container_engine,
+        }
+        return found | {name: value for name, value in software.items() if value}
 
     def sources(self) -> tuple[str, ...]:
         """The providers that may have this host's machine, in order of preference."""

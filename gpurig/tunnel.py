@@ -38,7 +38,7 @@ def through(place: Place, wanted: Sequence[Service]) -> Iterator[tuple[list[Forw
     """
     place.reach()
     forwards = [Forward(service, _free_port(service.port)) for service in wanted]
-    lines = [part for f in forwards for part in ("-L", f"{ADDRESS}:{f.port}:{ADDRESS}:{f.service.port}")]
+    lines = [part for f in forwards for part in ("-L", f"{ADDRESS}:{f.port}:{f.service.far_end}")]
     alone = ("-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes")
     process = subprocess.Popen([*place.ssh("-N", *alone, *lines)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -52,7 +52,14 @@ def through(place: Place, wanted: Sequence[Service]) -> Iterator[tuple[list[Forw
 
 
 def answers(place: Place, forward: Forward) -> bool:
-    """Whether a service answers at the near end of its tunnel; any HTTP answer is one."""
+    """Whether a service answers at the near end of its tunnel; any HTTP answer is one. Of other services: it takes us."""
+    if not forward.service.health:
+        with suppress(OSError), socket.create_connection((ADDRESS, forward.port), timeout=5) as connection:
+            connection.settimeout(0.5)  # where nothing listens there, ssh closes the connection at once
+            with suppress(TimeoutError):
+                return connection.recv(1) != b""
+            return True
+        return False
     address = services.url(
         place.stack, place.host.name, forward.service, port=forward.port, path=forward.service.health
     )

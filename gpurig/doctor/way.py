@@ -95,13 +95,18 @@ def _environment(place: Place, name: str) -> Finding:
 
 def _service(place: Place, service: services.Service) -> Finding:
     what = f"service {service.name}"
-    connect = f"import socket; socket.create_connection(('127.0.0.1', {service.port}), 5)"
+    where = f"/run/gpurig/{service.name}/socket" if service.socket else f"127.0.0.1:{service.port}"
+    connect = (
+        f"import socket; socket.socket(socket.AF_UNIX).connect({where!r})"
+        if service.socket
+        else f"import socket; socket.create_connection(('127.0.0.1', {service.port}), 5)"
+    )
     try:
         place.run("python3", "-c", connect)
     except RigError:
         advice = f"{_site(place)} Its log: {shlex.quote(f'journalctl -u gpurig-{service.name}')} or /var/log/gpurig/{service.name}.log there."
-        return Finding("FAIL", what, f"nothing listens at 127.0.0.1:{service.port} there", advice)
-    return Finding("OK", what, f"listens at 127.0.0.1:{service.port} there; `rig open {service.name}`")
+        return Finding("FAIL", what, f"nothing listens at {where} there", advice)
+    return Finding("OK", what, f"listens at {where} there; `rig open {service.name}`")
 
 
 def _runs(place: Place) -> Finding:

@@ -16,6 +16,7 @@ from gpurig.ops import (
     reap,
     rebuild,
     register,
+    services,
     shell,
     ssh_config,
     status,
@@ -37,7 +38,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Money": (offers.offers, offers.estimate, costs.costs, reap.reap),
     "Work": (data.sync, jobs.train, jobs.logs, jobs.cancel, jobs.runs, data.results),
-    "Reach": (shell.connect, shell.tunnel, shell.open_, ssh_config.ssh_config),
+    "Reach": (
+        shell.connect,
+        services.services,
+        shell.open_,
+        shell.tunnel,
+        services.top,
+        ssh_config.ssh_config,
+    ),
     "Set-up": (doctor.doctor, register.register, env.env),
 }
 """Heading of `rig --help` → its commands."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
     from gpurig.remote import Place
+    from gpurig.services import Service
     from gpurig.tunnel import Forward
 
 
@@ -87,7 +88,11 @@ def _hold(c: Context, place: Place, names: list[str], *, browser: bool) -> None:
         what = f"has no service {', '.join(unknown)}" if unknown else "runs no services"
         listed = ", ".join(there) or "none"
         raise ConfigError(f"{place.host.name} {what}. It has: {listed}; {place.stack.file.name} lists them.")
-    with tunnel.through(place, [there[name] for name in names or there]) as (forwards, process):
+    wanted = [there[name] for name in names or there if there[name].port]
+    if not wanted:
+        _tell_how(c, place, [there[name] for name in names])
+        return
+    with tunnel.through(place, wanted) as (forwards, process):
         for forward in forwards:
             if not tunnel.answers(place, forward):
                 raise RigError(
@@ -97,7 +102,7 @@ def _hold(c: Context, place: Place, names: list[str], *, browser: bool) -> None:
         addresses = {f.service.name: _address(place, f) for f in forwards}
         text = "\n".join(f"{name}: {address}" for name, address in addresses.items())
         console.show(c, addresses, next(iter(addresses.values())) if len(names) == 1 else text)
-        if browser:
+        if browser and forwards[0].service.open:
             _browse(place, addresses[names[0]])
         console.say("The tunnel stands until Ctrl-C.")
         with suppress(KeyboardInterrupt):
@@ -105,10 +110,22 @@ def _hold(c: Context, place: Place, names: list[str], *, browser: bool) -> None:
             raise RigError(f"{place.host.name}: the tunnel broke; run this again.")
 
 
+def _tell_how(c: Context, place: Place, wanted: list[Service]) -> None:
+    """Services without a port of their own: what a client has to run."""
+    from gpurig import services
+
+    host = place.host.name
+    said = {one.name: services.filled(place.stack, host, one, port=0, text=one.address) for one in wanted}
+    console.show(c, said, "\n".join(said.values()))
+
+
 def _address(place: Place, forward: Forward) -> str:
     from gpurig import services
 
-    return services.url(place.stack, place.host.name, forward.service, port=forward.port, path=forward.service.open)
+    service, host = forward.service, place.host.name
+    if service.address:
+        return services.filled(place.stack, host, service, port=forward.port, text=service.address)
+    return services.url(place.stack, host, service, port=forward.port, path=service.open)
 
 
 def _browse(place: Place, address: str) -> None:

@@ -1,0 +1,46 @@
+"""Multiplies two matrices on a host, checks the product here, and measures what a call costs: python client.py HOST [CALLS]."""
+
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+from remote import Remote
+
+
+def main() -> None:
+    host, calls = sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else 500
+    command = json.loads(host) if host.startswith("[") else ()  # a list of words, as tests give it
+    with Remote(host, command) as gpu:
+        print(json.dumps({**product(gpu), **latency(gpu, calls), **bandwidth(gpu)}))
+
+
+def product(gpu: Remote) -> dict[str, float]:
+    """Largest difference between a product computed there and here."""
+    random = np.random.default_rng(0)
+    left, right = (random.standard_normal((256, 256), dtype=np.float32) for _ in range(2))
+    return {"largest_difference": float(np.abs(gpu.call("matmul", left, right) - left @ right).max())}
+
+
+def latency(gpu: Remote, calls: int) -> dict[str, float]:
+    """Microseconds of a call with one number."""
+    number, taken = np.zeros(1, dtype=np.float32), []
+    for _ in range(calls):
+        started = time.perf_counter()
+        gpu.call("echo", number)
+        taken.append((time.perf_counter() - started) * 1e6)
+    parts = statistics.quantiles(taken, n=100)
+    return {"calls": calls, "p50_us": round(parts[49], 1), "p99_us": round(parts[98], 1)}
+
+
+def bandwidth(gpu: Remote) -> dict[str, float]:
+    """GB/s of 64 MB that go there and come back."""
+    block = np.zeros(16_000_000, dtype=np.float32)
+    started = time.perf_counter()
+    gpu.call("echo", block)
+    return {"round_trip_gb_per_s": round(2 * block.nbytes / (time.perf_counter() - started) / 1e9, 3)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Calls functions on a host's GPU from this machine, through SSH: NumPy arrays go there and come back, and code never does.
+
+    with Remote("home") as gpu:
+        product = gpu.call("matmul", left, right)
+        kept = gpu.keep("ones", rows=4096, columns=4096)      # stays there
+        gpu.call("matmul", left, right)
+
+The host needs `services: [rpc]`. What it can do is in its rpc_functions.py; docs/services.md says how. Needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles/services/files/rpc"))
+import frames  # the host has the same file
+
+CONNECT = "/opt/gpurig/services/rpc/connect"
+
+
+class RemoteError(Exception):
+    """What went wrong there, in its own words."""
+
+
+class Remote:
+    """A connection to a host's RPC service. command: how to reach it, instead of `rig connect HOST`."""
+
+    def __init__(self, host: str = "", command: Sequence[str] = ()) -> None:
+        words = list(command) or ["rig", "connect", host, "--", CONNECT]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def call(self, name: str, *arrays: np.ndarray, **options: Any) -> np.ndarray:
+        """Call a function there with arrays and options, and get its result."""
+        (result,) = self._ask({"call": name, "options": options}, arrays)[1]
+        return result
+
+    def keep(self, name: str, *arrays: np.ndarray, **options: Any) -> dict[str, int]:
+        """Call a function there and leave its result there; it can be given to `call` and `keep` as an option."""
+        return {"kept": self._ask({"call": name, "options": options, "keep": True}, arrays)[0]["kept"]}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait(10)
+
+    def _ask(self, head: dict[str, Any], arrays: Sequence[np.ndarray]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RemoteError("the connection has no ends")
+        try:
+            frames.write(self._process.stdin, head, list(arrays))
+            answer = frames.read(self._process.stdout)
+        except BrokenPipeError:
+            answer = None
+        if answer is None:
+            raise RemoteError(f"the connection ended (exit code {self._process.wait(10)})")
+        if "error" in answer[0]:
+            raise RemoteError(answer[0]["error"])
+        return answer

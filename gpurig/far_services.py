@@ -1,0 +1,100 @@
+"""The host's side of `rig services`: sent there as text and run as root with the host's own Python (3.8 or later, nothing else).
+
+Told as JSON, in its first argument, `names` of services and how many `lines` of each one's log are wanted; prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SYSTEMD = {"active": "running", "activating": "starts again", "failed": "failed", "deactivating": "stops"}
+SUPERVISOR = {
+    "RUNNING": "running",
+    "STARTING": "starts again",
+    "BACKOFF": "starts again",
+    "FATAL": "failed",
+    "EXITED": "ended",
+}
+LOGS = Path("/var/log/gpurig")
+
+
+def look(name: str, lines: int) -> dict[str, Any]:
+    """One service: state, memory in bytes, since when in seconds since 1970, and the end of its log."""
+    state, pid, log = _supervisor(name) if Path("/etc/supervisor/conf.d").is_dir() else _systemd(name, lines)
+    processes = _tree(pid) if pid else []
+    return {
+        "state": state,
+        "since": _started(pid) if pid else None,
+        "memory": sum(_resident(process) for process in processes) if pid else None,
+        "log": log[-lines:] if lines else [],
+    }
+
+
+def _systemd(name: str, lines: int) -> tuple[str, int, list[str]]:
+    unit = f"gpurig-{name}"
+    shown = _output("systemctl", "show", unit, "--property=LoadState,ActiveState,MainPID")
+    facts = dict(line.partition("=")[::2] for line in shown.splitlines())
+    state = (
+        SYSTEMD.get(facts.get("ActiveState", ""), "stopped") if facts.get("LoadState") == "loaded" else "not installed"
+    )
+    log = _output("journalctl", "--no-pager", "--output=short-iso", f"--unit={unit}", f"--lines={lines}").splitlines()
+    return state, int(facts.get("MainPID") or 0), log
+
+
+def _supervisor(name: str) -> tuple[str, int, list[str]]:
+    said = _output("supervisorctl", "status", f"gpurig-{name}")
+    word = re.match(r"gpurig-\w+ +([A-Z]+)", said)
+    pid = re.search(r"pid (\d+)", said)
+    state = SUPERVISOR.get(word[1], "stopped") if word else "not installed"
+    number = int(pid[1]) if pid else 0
+    with suppress(OSError):
+        if b"start-as" in Path(f"/proc/{number}/cmdline").read_bytes():  # which waits, and is the service later on
+            state = "starts again"
+    with suppress(OSError):
+        return state, number, (LOGS / f"{name}.log").read_text(errors="replace").splitlines()
+    return state, number, []
+
+
+def _tree(root: int) -> list[int]:
+    """A process and its descendants."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = [root]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found
+
+
+def _resident(process: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _started(process: int) -> float | None:
+    with suppress(OSError):
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        return round(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK"))
+    return None
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    print(json.dumps({name: look(name, asked["lines"]) for name in asked["names"]}))  # noqa: T201 (this is its answer)
