@@ -1,0 +1,136 @@
+"""Device nodes, driver and limits: what verification makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpurig import acceptance
+from gpurig.health import devices, driver, limits, thresholds
+from gpurig.health.finding import Finding, Platform, Wanted
+from tests.unit.recordings import GEFORCE, SERVER, by_name, run, smi, wanted
+
+
+class TestDevices:
+    ALL = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm")
+
+    def judge(self, *nodes: str, platform: Platform = "native", **more: Any) -> dict[str, str]:
+        found = {"devices": {"nodes": list(nodes), "libcuda": "/usr/lib/libcuda.so.1", "module": "580.95.05", **more}}
+        return {finding.name: finding.verdict for finding in devices.judge(found, wanted(platform))}
+
+    def test_all_there(self) -> None:
+        assert set(self.judge(*self.ALL).values()) == {"PASS"}
+
+    def test_the_node_of_cudas_memory_is_made_when_needed_except_in_a_container(self) -> None:
+        assert self.judge(*self.ALL[:2])["node of CUDA's memory"] == "SKIP"
+        assert self.judge(*self.ALL[:2], platform="container")["node of CUDA's memory"] == "FAIL"
+
+    def test_wsl2_has_other_nodes_and_no_module(self) -> None:
+        library = "/usr/lib/wsl/lib/libcuda.so.1"
+        assert set(self.judge("/dev/dxg", platform="wsl2", libcuda=library, module="").values()) == {"PASS"}
+        assert self.judge(*self.ALL, platform="wsl2")["device nodes"] == "FAIL"
+
+    def test_a_package_may_hide_windows_library(self) -> None:
+        assert self.judge("/dev/dxg", platform="wsl2")["CUDA's library"] == "WARN"
+
+    def test_without_library_nothing_works(self) -> None:
+        assert self.judge(*self.ALL, libcuda=None)["CUDA's library"] == "FAIL"
+
+
+class TestDriver:
+    def judge(self, found: dict[str, Any], of: Wanted | None = None) -> dict[str, Finding]:
+        return by_name(driver.judge(found, of or wanted()))
+
+    @pytest.mark.parametrize(
+        ("code", "said", "meaning"),
+        [
+            (18, "Failed to initialize NVML: Driver/library version mismatch", "old one is still loaded"),
+            (255, "Failed to initialize NVML: Driver/library version mismatch", "old one is still loaded"),
+            (6, "No devices were found", "sees no GPU"),
+            (0, "", None),
+            (15, "Unable to determine the device handle for GPU0000:01:00.0: GPU is lost.", "fell off the bus"),
+            (16, "", "must be reset"),
+            (9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", "not loaded"),
+            (12, "NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.", "library is missing"),
+            (4, "Insufficient Permissions", "closed to this user"),
+            (77, "what nobody knows", "It failed"),
+        ],
+    )
+    def test_what_nvidia_smi_says_is_explained(self, code: int, said: str, meaning: str | None) -> None:
+        answer = self.judge(smi(GEFORCE, listed=run("GPU 0: x" if code == 0 else "", code, said)))["nvidia-smi"]
+        assert answer.verdict == ("PASS" if meaning is None else "FAIL")
+        assert (meaning or "") in answer.reason
+
+    def test_no_answer_is_a_failure(self) -> None:
+        silent = run(code=None, err="nvidia-smi gave no answer within 30 s")
+        answer = self.judge({"smi": {"list": silent, "query": silent, "fields": []}})["nvidia-smi"]
+        assert (answer.verdict, answer.value) == ("FAIL", "nvidia-smi gave no answer within 30 s")
+
+    def test_a_damaged_record_of_settings_is_a_warning_where_the_gpu_works(self) -> None:
+        listed = run("GPU 0: NVIDIA L4 (UUID: GPU-1)\n", 14, "WARNING: infoROM is corrupted at gpu 0000:01:00.0")
+        assert self.judge(smi(GEFORCE, listed=listed))["nvidia-smi"].verdict == "WARN"
+
+    @pytest.mark.parametrize(("count", "verdict"), [(2, "PASS"), (1, "FAIL"), (4, "FAIL"), (None, "PASS")])
+    def test_the_number_of_gpus(self, count: int | None, verdict: str) -> None:
+        assert self.judge(smi(GEFORCE, GEFORCE), wanted(count=count))["GPUs"].verdict == verdict
+
+    def test_module_and_libraries_are_of_one_version(self) -> None:
+        found = {**smi(GEFORCE), "devices": {"module": "570.133.20"}}
+        assert self.judge(found)["driver's version"].verdict == "FAIL"
+        assert by_name(driver.judge(found, wanted("wsl2")))["driver's version"].verdict == "PASS"
+
+    @pytest.mark.parametrize(
+        ("gpu", "verdict"), [("RTX 3090", "PASS"), ("RTX 3090 Ti", "FAIL"), ("RTX 4090", "FAIL"), (None, "SKIP")]
+    )
+    def test_the_model(self, gpu: str | None, verdict: str) -> None:
+        assert self.judge(smi(GEFORCE), wanted(gpu=gpu))["GPU 0: model"].verdict == verdict
+
+    def test_sizes_of_one_name_are_told_apart(self) -> None:
+        small = {"name": "NVIDIA A100-SXM4-40GB", "memory.total": "40960"}
+        assert self.judge(smi(small), wanted(gpu="A100 80GB"))["GPU 0: model"].verdict == "FAIL"
+        assert self.judge(smi(small), wanted(gpu="A100 40GB"))["GPU 0: model"].verdict == "PASS"
+
+    def test_a_slice_has_too_little_memory(self) -> None:
+        assert (
+            self.judge(smi({**SERVER, "memory.total": "9856"}), wanted(gpu="H100"))["GPU 0: memory"].verdict == "FAIL"
+        )
+        assert self.judge(smi(SERVER), wanted(gpu="H100"))["GPU 0: memory"].verdict == "PASS"
+
+    def test_an_unknown_model_is_reported_without_a_verdict(self) -> None:
+        memory = self.judge(smi({"name": "NVIDIA Z9000", "memory.total": "1000"}))["GPU 0: memory"]
+        assert (memory.verdict, memory.value) == ("SKIP", "1.0 GB")
+        assert memory.figure == pytest.approx(1.048576)
+
+    def test_the_rule_of_memory_is_the_one_for_rented_machines(self) -> None:
+        assert thresholds.table()["min_memory_part"].value == acceptance.MEMORY
+
+
+class TestLimits:
+    def judge(self, of: Wanted | None = None, **more: Any) -> dict[str, str]:
+        pair = {"soft": 1024, "hard": 524288}
+        found = {
+            "limits": {"shm": 8 * 10**9, "memlock": {"soft": 8388608, "hard": "unlimited"}, "nofile": pair, **more}
+        }
+        return {finding.name: finding.verdict for finding in limits.judge(found, of or wanted())}
+
+    def test_fine(self) -> None:
+        assert set(self.judge().values()) == {"PASS"}
+
+    @pytest.mark.parametrize(
+        ("size", "verdict"), [(10**9, "PASS"), (5 * 10**8, "WARN"), (64 << 20, "FAIL"), (None, "SKIP")]
+    )
+    def test_shared_memory(self, size: int | None, verdict: str) -> None:
+        assert self.judge(shm=size)["shared memory"] == verdict
+
+    def test_without_a_gpu_little_shared_memory_is_a_warning(self) -> None:
+        assert self.judge(wanted(count=0), shm=64 << 20)["shared memory"] == "WARN"
+
+    def test_open_files(self) -> None:
+        assert self.judge(nofile={"soft": 1024, "hard": 1024})["open files"] == "WARN"
+
+    def test_gpus_in_containers(self) -> None:
+        name = "GPUs in containers"
+        assert self.judge(container_toolkit=None)[name] == "SKIP"
+        assert self.judge(container_toolkit=run("nvidia.com/gpu=0\nnvidia.com/gpu=all\n"))[name] == "PASS"
+        assert self.judge(container_toolkit=run('level=info msg="Found 0 CDI devices"'))[name] == "WARN"
