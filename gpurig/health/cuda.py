@@ -87,7 +87,7 @@ def _expected(found: Mapping[str, Any], wanted: Wanted) -> int:
 
 
 def _count(count: int, expected: int, cuda: Mapping[str, Any]) -> Finding:
-    hidden, fine = cuda.get("visible"), count == expected and count > 0
+    hidden, fine = cuda.get("visible"), count == expected
     reason = "CUDA starts, but has no GPU." if count == 0 else "CUDA does not see the GPUs that should be there."
     if hidden is not None:
         advice = f"CUDA_VISIBLE_DEVICES={hidden} is set for every program on the host; remove it."

@@ -63,6 +63,11 @@ def test_gpus_of_which_nothing_is_known_are_reported_without_a_verdict(numbers: 
     assert "0 of 1 pairs" in found.reason
 
 
+def test_gpus_of_several_forms_are_not_judged_as_one_model() -> None:
+    mixed = {"devices": [*devices(7)["devices"], *devices(1, "NVIDIA H100 PCIe")["devices"]]}
+    assert findings(section(), mixed)[BANDWIDTH].verdict == "SKIP"
+
+
 def test_but_they_are_compared_with_their_own_past() -> None:
     found = findings(section(2, best=11.0), devices(2), baseline={BANDWIDTH: 20.0})[BANDWIDTH]
     assert found.verdict == "WARN"
