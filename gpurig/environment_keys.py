@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 SMOKE_SECONDS = 300
 
-OWN = ("disk_gb", "smoke_seconds", "variables", "kernel", "source")
+OWN = ("disk_gb", "smoke_seconds", "variables", "source")
 OF_SOURCE = ("url", "commit", "lock", "extras", "torch", "cuda")
 
 URL = re.compile(r"(https|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+|/\S+")
@@ -42,13 +42,12 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What pyproject.toml says; see gpurig.environments.Environment. kernel: None where the lock tells it."""
+    """What pyproject.toml says; see gpurig.environments.Environment."""
 
     python: str = ""
     disk_gb: float = 0.0
     smoke_seconds: int = SMOKE_SECONDS
     variables: Mapping[str, str] = field(default_factory=dict)
-    kernel: bool | None = None
     source: Source | None = None
 
     @property
@@ -119,9 +118,6 @@ def check(data: Mapping[str, Any], file: str, instead: Mapping[str, Any] | None 
         "whole seconds, such as 300",
         SMOKE_SECONDS,
     )
-    kernel = own.get("kernel")
-    if kernel not in (None, True, False):
-        reader.wrong("tool.gpurig.kernel", f"found {kernel!r}; write true or false")
     variables = reader.table(own, "tool.gpurig.variables")
     for name, value in variables.items():
         _variable(reader, name, value)
@@ -130,7 +126,6 @@ def check(data: Mapping[str, Any], file: str, instead: Mapping[str, Any] | None 
         disk_gb=float(disk_gb) if _positive(disk_gb) else 0.0,
         smoke_seconds=int(smoke_seconds) if _positive(smoke_seconds) else SMOKE_SECONDS,
         variables={name: str(value) for name, value in variables.items()},
-        kernel=kernel,
         source=_source(reader, own, instead) if "source" in own or instead else None,
     )
     return settings, reader.problems

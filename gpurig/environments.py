@@ -104,9 +104,7 @@ def read(folder: Path, source: Mapping[str, Any] | None = None) -> Environment:
         disk_gb=settings.disk_gb,
         smoke_seconds=settings.smoke_seconds,
         variables=settings.variables,
-        kernel=settings.kernel
-        if settings.kernel is not None
-        else lockfile.has(_default_text(folder, how), "ipykernel"),
+        kernel=lockfile.has(_default_text(folder, how), "ipykernel"),
         files=files,
         source=settings.source,
         how=how,

@@ -86,8 +86,10 @@ def job_script(run: Run, python: str) -> str:
     lines = ["#!/bin/sh", f"cd {shlex.quote(f'project/{run.directory}')} || exit"]
     if run.environment != SYSTEM:
         bin_folder = str(Path(python).parent)
+        variables = shlex.quote(f"{Path(bin_folder).parents[1]}/variables.env")
         lines += [
-            f"export PATH={shlex.quote(bin_folder)}:$PATH VIRTUAL_ENV={shlex.quote(str(Path(bin_folder).parent))}"
+            f"if [ -e {variables} ]; then set -a; . {variables}; set +a; fi",
+            f"export PATH={shlex.quote(bin_folder)}:$PATH VIRTUAL_ENV={shlex.quote(str(Path(bin_folder).parent))}",
         ]
     lines += [
         "export PYTHONUNBUFFERED=1",

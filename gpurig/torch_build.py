@@ -31,23 +31,26 @@ class Machine:
     """What is known of a host's GPUs.
 
     expected: somebody counts on a GPU here. driver: the loaded NVIDIA driver's version, empty where there is none.
-    capabilities: compute capability of each GPU. problem: why nothing is known of them, in the words of what was asked.
+    gpus: how many. capabilities: what compute capabilities they have; drivers before 510 do not tell.
+    problem: why nothing is known of them, in the words of what was asked.
     """
 
     expected: bool
     platform: Literal["native", "container", "wsl2"] = "native"
     driver: str = ""
+    gpus: int = 0
     capabilities: tuple[Capability, ...] = ()
     problem: str = ""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any], *, expected: bool) -> Machine:
-        """From the fact gpurig_gpu (plugins/modules/gpurig_gpu_facts.py). MIG slices and equal GPUs are as good as one."""
+        """From the fact gpurig_gpu (plugins/modules/gpurig_gpu_facts.py)."""
         devices = facts.get("devices") or []
         return cls(
             expected=expected,
             platform=facts.get("platform") or "native",
             driver=facts.get("driver") or "",
+            gpus=len(devices),
             capabilities=tuple(
                 sorted({_capability(device["capability"]) for device in devices if device["capability"]})
             ),
@@ -79,7 +82,7 @@ def objections(build: str, torch: str, machine: Machine) -> Iterator[str]:
     if cuda is None:
         return
     least = drivers.least(cuda[0])
-    newest = max(machine.capabilities)
+    newest = max(machine.capabilities, default=(0, 0))
     for row in _table()["driver"]:
         if newest >= _capability(row["capability"]) and not drivers.enough(least, row["least"]):
             least = row["least"]
@@ -102,7 +105,7 @@ def published(torch: str) -> tuple[str, ...]:
 
 
 def _check_gpu(machine: Machine) -> None:
-    if machine.driver and machine.capabilities:
+    if machine.driver and machine.gpus:
         return
     found = machine.problem or ("no GPU was found" if machine.driver else "no NVIDIA driver is loaded")
     advice = {
@@ -118,7 +121,7 @@ def _check_gpu(machine: Machine) -> None:
 def _why(name: str, python: str, locks: Sequence[Lock], machine: Machine) -> str:
     """Why no lock will do; and the build to lock, or another driver, or another PyTorch."""
     torch = next((lock.torch for lock in locks if lock.torch), "")
-    here = f"driver {machine.driver}, compute capability {', '.join(map(_text, machine.capabilities))}"
+    here = f"driver {machine.driver}, compute capability {', '.join(map(_text, machine.capabilities)) or 'unknown'}"
     have = "; ".join(
         reason
         for lock in locks

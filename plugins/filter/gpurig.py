@@ -8,8 +8,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from gpurig import certificates, environments
+from gpurig import certificates, environments, installation
 from gpurig.errors import RigError
+from gpurig.torch_build import Machine
 
 
 def gpurig_extra_certificates(bundle: str) -> list[str]:
@@ -31,6 +32,32 @@ def gpurig_environment(name: str, source: str) -> dict[str, Any]:
     return environment.to_dict()
 
 
+def gpurig_environments(
+    names: list[str], folder: str, gpu: dict[str, Any], expected: bool, sources: dict[str, Any]
+) -> dict[str, Any]:
+    """What a host gets of these environments, and what is wrong with them; see gpurig.installation.chosen."""
+    machine = Machine.from_facts(gpu, expected=expected)
+    found, problems = installation.chosen(names, Path(folder), machine, sources)
+    return {"environments": [one.to_dict() for one in found], "problems": problems}
+
+
+def gpurig_environment_objections(
+    wanted: list[dict[str, Any]], seen: dict[str, Any], pixi_sha256: str = ""
+) -> list[str]:
+    """What on the host stands against installing these; see gpurig.installation.objections."""
+    return list(installation.objections(wanted, seen, pixi_sha256))
+
+
+def gpurig_environment_variables(environment: dict[str, Any], home: str) -> dict[str, str]:
+    """The variables of one environment; see gpurig.installation.variables."""
+    return installation.variables(environment, home)
+
+
+def gpurig_environment_variables_file(environment: dict[str, Any], home: str) -> str:
+    """The same as a file; see gpurig.installation.variables_file."""
+    return installation.variables_file(environment, home)
+
+
 class FilterModule:
     """What Ansible looks for in this file."""
 
@@ -38,5 +65,9 @@ class FilterModule:
         """Filters by the name that templates use."""
         return {
             "gpurig_environment": gpurig_environment,
+            "gpurig_environment_objections": gpurig_environment_objections,
+            "gpurig_environment_variables": gpurig_environment_variables,
+            "gpurig_environment_variables_file": gpurig_environment_variables_file,
+            "gpurig_environments": gpurig_environments,
             "gpurig_extra_certificates": gpurig_extra_certificates,
         }

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import runpy
 import sys
 from importlib.metadata import PackagePath, distributions
 from pathlib import Path
@@ -26,6 +27,7 @@ def main() -> None:
                 problem = difference(file)
                 changed += [f"{file} ({problem})"] if problem else []
     report = {"packages": packages, "files": files, "changed": sorted(changed), "markers": markers()}
+    report["torch"] = torch(packages)
     sys.stdout.write(json.dumps(report))
 
 
@@ -41,6 +43,15 @@ def difference(file: PackagePath) -> str:
     except FileNotFoundError:
         return "missing"
     return ""
+
+
+def torch(packages: dict[str, str]) -> dict[str, str | None]:
+    """PyTorch's version, and the CUDA or ROCm it is built for; from its version file, because an import takes seconds."""
+    if "torch" not in packages:
+        return {}
+    folders = [Path(path) / "torch" for path in sys.path if (Path(path) / "torch" / "version.py").exists()]
+    found = runpy.run_path(str(folders[0] / "version.py"))
+    return {"version": found["__version__"], "built_for": found.get("cuda") or found.get("hip")}
 
 
 def markers() -> dict[str, str]:
