@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,22 @@ class TestApart:
         assert failing["problem"].startswith("integer division")
         assert waiting["problem"].startswith("it waited in vain")
 
+    def test_they_end_with_the_probe(self, tmp_path: Path) -> None:
+        text = "def work(tell):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(60)\n"
+        source = f"{Path(apart.__file__).read_text()}\n{text}\nalone(work, 60)\n"
+        probe = subprocess.Popen([sys.executable, "-c", source], cwd=tmp_path)
+        pid = tmp_path / "pid"
+        until = time.monotonic() + 20
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        process = Path(f"/proc/{pid.read_text()}")
+        assert process.exists()
+        probe.kill()
+        probe.wait()
+        while process.exists() and "Z" not in _state(process) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert _state(process) in ("", "Z")
+
     def test_they_run_at_the_same_time(self) -> None:
         def work(tell: apart.Tell) -> None:
             tell(pid=os.getpid())
@@ -260,3 +277,10 @@ class TestApart:
         assert time.monotonic() - start < 7
         assert len({one["pid"] for one in found}) == 8
         assert {one["problem"] for one in found} == {""}
+
+
+def _state(process: Path) -> str:
+    """R, S, Z …; empty where there is no such process any more."""
+    with suppress(OSError):
+        return (process / "stat").read_text().rpartition(")")[2].split()[0]
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -22,6 +23,9 @@ GRACE = 5.0
 """Seconds that the others get once one of those that need each other has failed."""
 
 REAP_SECONDS = 1.0
+
+DIE_WITH_PARENT = 1
+"""prctl's PR_SET_PDEATHSIG."""
 
 
 def alone(work: Work, seconds: float) -> dict[str, Any]:
@@ -107,6 +111,7 @@ def _start(work: Work) -> _Child:
         return _Child(process, reader)
     try:
         os.setsid()  # so that it can be killed together with what it starts
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, SIGKILL)  # a broken connection ends a burn too
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in range(3):  # left behind, it must not hold the connection
             os.dup2(nothing, number)
