@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import pytest
 
 from gpurig.health import cuda, probes
 from gpurig.health.finding import Finding, Wanted
-from gpurig.health.probes import apart
 from gpurig.health.probes import cuda as probe
 from gpurig.verdict import overall
 from tests.unit.simulated_ptx import Gpu
@@ -232,55 +230,3 @@ class TestProbe:
         found = findings(run(f"hang:{function}", seconds=3.0))[name]
         assert time.monotonic() - start < 20
         assert (found.verdict, found.value) == ("FAIL", f"no answer within 3 s, at {function}")
-
-
-class TestApart:
-    def test_what_was_told_before_an_exception_is_kept(self) -> None:
-        def work(tell: apart.Tell) -> None:
-            tell(step="dividing", half=0.5)
-            raise ZeroDivisionError("by nothing")
-
-        found = apart.alone(work, 30)
-        assert (found["half"], found["step"], found["problem"]) == (0.5, "dividing", "by nothing")
-
-    def test_one_that_fails_ends_those_that_wait_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(apart, "GRACE", 0.2)
-        start = time.monotonic()
-        failing, waiting = apart.together([lambda tell: tell(x=1 // 0), lambda tell: time.sleep(60)], 60, joined=True)
-        assert time.monotonic() - start < 20
-        assert failing["problem"].startswith("integer division")
-        assert waiting["problem"].startswith("it waited in vain")
-
-    def test_they_end_with_the_probe(self, tmp_path: Path) -> None:
-        text = "def work(tell):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(60)\n"
-        source = f"{Path(apart.__file__).read_text()}\n{text}\nalone(work, 60)\n"
-        probe = subprocess.Popen([sys.executable, "-c", source], cwd=tmp_path)
-        pid = tmp_path / "pid"
-        until = time.monotonic() + 20
-        while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
-            time.sleep(0.05)
-        process = Path(f"/proc/{pid.read_text()}")
-        assert process.exists()
-        probe.kill()
-        probe.wait()
-        while process.exists() and "Z" not in _state(process) and time.monotonic() < until:
-            time.sleep(0.05)
-        assert _state(process) in ("", "Z")
-
-    def test_they_run_at_the_same_time(self) -> None:
-        def work(tell: apart.Tell) -> None:
-            tell(pid=os.getpid())
-            time.sleep(1)
-
-        start = time.monotonic()
-        found = apart.together([work] * 8, 30)
-        assert time.monotonic() - start < 7
-        assert len({one["pid"] for one in found}) == 8
-        assert {one["problem"] for one in found} == {""}
-
-
-def _state(process: Path) -> str:
-    """R, S, Z …; empty where there is no such process any more."""
-    with suppress(OSError):
-        return (process / "stat").read_text().rpartition(")")[2].split()[0]
-    return ""
