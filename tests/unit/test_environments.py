@@ -81,4 +81,4 @@ def test_a_shipped_environment_is_whole_and_its_lock_names_no_place(name: str) -
     assert environments.read(path).name == name
     lock = (path / "requirements.lock").read_text()
     assert "--hash=sha256:" in lock
-    assert "http" not in re.sub(r"^http\w*==", "", lock.replace("https", "http"), flags=re.MULTILINE)
+    assert "://" not in lock
