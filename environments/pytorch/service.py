@@ -6,7 +6,7 @@ The file API_MODEL names it, as written by
     torch.export.save(program, "model.pt2")
 
 with one input and one output, whose first dimension is the batch. Without a file the network of shapes.py is trained at
-the start, so that there is something to ask: a square, a disc or a cross, 16 × 16 pixels from 0 to 1, is answered with a
+the start, to have something to ask: a square, a disc or a cross, 16 × 16 pixels from 0 to 1, is answered with a
 score for each. Nothing in a request is ever run as code. Loading a file can run code: name only one that you trust.
 """
 

@@ -1,6 +1,6 @@
 """The model that the service `api` serves from this environment: forecasts of time series with TiRex.
 
-Its weights are those that `forecast.py --fetch` downloaded, or the file in API_MODEL. Nothing in a request is run as code.
+Its weights are those that `forecast.py --fetch` downloaded, or the file in API_MODEL. No request is run as code.
 """
 
 import os
