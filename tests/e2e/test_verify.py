@@ -61,7 +61,7 @@ head -n 20 /root/kept.crt > /etc/ssl/certs/ca-certificates.crt
 systemd-run --quiet --unit=test-fails false || true
 chmod o+w /opt/gpurig/bin
 
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     ss -ltn | grep -q ':8888 ' && ss -ltn | grep -q ':8765 ' && ss -lun | grep -q ':8766 ' && exit
     sleep 0.1
 done
