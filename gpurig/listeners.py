@@ -57,6 +57,12 @@ SYSTEM = frozenset(
 SSH = frozenset({"sshd", "systemd"})
 """Who holds the SSH port: systemd where sshd is started by its socket, as on Ubuntu 24.04."""
 
+PROXY = frozenset({"haproxy", ""})
+"""Who may hold the port of an exposed service; in a container nobody sees the programs of HAProxy's own user."""
+
+PRIVATE = "pgrep -f '^[^ ]*python[^ ]* /opt/gpurig/services/(rpc|lupine)/main.py'"
+"""Prints the processes of services without a login, one a line."""
+
 DHCP = {68: frozenset({"systemd-network", "dhclient", "dhcpcd", "NetworkManager"}), 546: frozenset({"systemd-network"})}
 """UDP ports on which a machine gets its own address, and the programs that may hold them."""
 
@@ -76,17 +82,21 @@ def undeclared(
     ssh_ports: Iterable[int],
     services: Mapping[str, int],
     declared: Iterable[str],
+    exposed: Iterable[int] = (),
+    private: Iterable[int] = (),
     notebooks: Iterable[int] = (),
 ) -> list[Listener]:
     """The sockets that neither sshd, nor a service on loopback, nor the configuration accounts for.
 
     services: name → port. declared: `address:port` as in a host's `listeners`, where the address may be `*`.
+    exposed: ports at which HAProxy lets a network in. private: processes of services that have a network namespace of their
+    own, or, where the host allows none, ports of any number on loopback.
     notebooks: processes that are Jupyter kernels. Each may have one port on loopback: ipykernel opens it for what forked
     processes print, and takes nothing there without a random key (ipykernel.iostream.IOPubThread).
     """
     found = list(found)
     allowed = {_declared(entry) for entry in declared}
-    ports, ssh = set(services.values()), set(ssh_ports)
+    ports, ssh, let_in, inside = set(services.values()), set(ssh_ports), set(exposed), set(private)
     held = Counter(socket.pid for socket in found)
     quiet = {pid for pid in notebooks if held[pid] == 1}
 
@@ -94,6 +104,8 @@ def undeclared(
         return (
             (socket.protocol == "tcp" and socket.process in SSH and socket.port in ssh)
             or (socket.protocol == "tcp" and socket.on_loopback and (socket.port in ports or socket.pid in quiet))
+            or (socket.protocol == "tcp" and socket.on_loopback and socket.pid in inside)
+            or (socket.protocol == "tcp" and socket.port in let_in and socket.process in PROXY)
             or (socket.address, socket.port) in allowed
             or socket in SYSTEM
             or (socket.protocol == "udp" and socket.process in DHCP.get(socket.port, ()))

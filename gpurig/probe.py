@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 from gpurig import access
+from gpurig.services import Header
 from gpurig.stack import Stack
 
 SECONDS = 20.0
@@ -32,14 +35,21 @@ class Answer:
         return f"HTTP {self.status} at {self.path}" if self.status else f"no answer ({self.problem})"
 
 
-def get(stack: Stack, alias: str, port: int, path: str) -> Answer:
-    """GET a path and follow redirects with the cookies that were set, as a browser would."""
+def shown(header: Header, token: str) -> dict[str, str]:
+    """HTTP's Authorization as a program shows a token; MLflow's user is always `admin`."""
+    basic = base64.b64encode(f"admin:{token}".encode()).decode()
+    texts: dict[Header, str] = {"bearer": f"Bearer {token}", "token": f"token {token}", "basic": f"Basic {basic}"}
+    return {"Authorization": texts[header]} if header else {}
+
+
+def get(stack: Stack, alias: str, port: int, path: str, more: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    """GET a path and follow redirects with the cookies that were set, as a browser would. more: headers."""
     cookies: dict[str, str] = {}
     for _ in range(HOPS):
         try:
             with _connection(stack, alias, port) as connection:
-                headers = {"Cookie": "; ".join(f"{key}={value}" for key, value in cookies.items())} if cookies else {}
-                connection.request("GET", path, headers=headers)
+                cookie = {"Cookie": "; ".join(f"{key}={value}" for key, value in cookies.items())} if cookies else {}
+                connection.request("GET", path, headers={**more, **cookie})
                 response = connection.getresponse()
                 cookies |= _cookies(response.msg.get_all("Set-Cookie") or [])
                 status, location = response.status, response.headers.get("Location", "")

@@ -6,19 +6,29 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gpurig import listeners, services
+from gpurig import exposure, listeners, services
 from gpurig.listeners import Listener
 from gpurig.verification import Target
 
 
 def test_listeners(target: Target, host: Any, sockets: Callable[[], frozenset[Listener]], check: Any) -> None:
-    ports = {name: service.port for name, service in services.of_host(target.host).items()} if target.services else {}
+    there = services.of_host(target.host) if target.services else {}
+    ports = {name: service.port for name, service in there.items() if service.listens}
+    exposed = exposure.of_host(target.services, target.host.spec.get("expose", {}), target.host.variables)
     declared = target.host.spec.get("listeners", ())
 
+    def processes(command: str) -> list[int]:
+        return [int(pid) for pid in host.run(command).stdout.split()]
+
     def undeclared() -> list[Listener]:
-        notebooks = [int(pid) for pid in host.run(listeners.NOTEBOOKS).stdout.split()]
         return listeners.undeclared(
-            sockets(), ssh_ports=ssh_ports(target), services=ports, declared=declared, notebooks=notebooks
+            sockets(),
+            ssh_ports=ssh_ports(target),
+            services=ports,
+            declared=declared,
+            exposed=[one.port for one in exposed.values()],
+            private=processes(listeners.PRIVATE),
+            notebooks=processes(listeners.NOTEBOOKS),
         )
 
     extra = undeclared()

@@ -1,4 +1,4 @@
-"""Services: run now and after each start, answer whoever has their token and nobody else, and on loopback only."""
+"""Services: run now and after each start, answer whoever has their token and nobody else, where they should and nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from gpurig import probe, services
 from gpurig.listeners import Listener
-from gpurig.services import Service
+from gpurig.services import Header, Service
 from gpurig.verification import Target
 
 FOLDER = "/etc/gpurig/services"
@@ -59,12 +59,15 @@ def test_runs(wanted: dict[str, Service], target: Target, host: Any, check: Any,
 
 
 def test_answers(wanted: dict[str, Service], target: Target, check: Any, fix: str) -> None:
-    """Through SSH, as `rig open` does: with the token, without it, and with a wrong one."""
+    """Through SSH, as `rig open` does: with the token in every way that it may be shown, without it, and with a wrong one."""
     for name, service in wanted.items():
+        if not service.listens:
+            continue
         token = services.token(target.stack.dir, target.name, name)
 
-        def answer(path: str, token: str, port: int = service.port) -> probe.Answer:
-            return probe.get(target.stack, target.name, port, path.replace("{token}", token))
+        def answer(path: str, token: str, header: Header = "", port: int = service.port) -> probe.Answer:
+            path = path.replace("{token}", token)
+            return probe.get(target.stack, target.name, port, path, probe.shown(header, token))
 
         opened = answer(service.open, token)
         check(
@@ -73,13 +76,24 @@ def test_answers(wanted: dict[str, Service], target: Target, check: Any, fix: st
             value=opened,
             expected="HTTP 200",
             reason="`rig open` cannot show it.",
-            advice=f"Read `rig connect {target.host.name} -- {_log_command(target, name)}`. {fix}",
+            advice=f"Read `rig services {target.host.name} --log {name}`. {fix}",
         )
         if not opened.status:
             check.skip(f"{name}: refuses without its token", SILENT)
             continue
         bare, wrong = answer(service.refuse, token=""), answer(service.open, token="wrong")
         let_in = wrong.status == 200 and wrong.path == probe.path_of(service.open.replace("{token}", "wrong"))
+        if service.header:
+            by_header = answer(service.refuse, token, service.header)
+            check(
+                f"{name}: answers programs that show its token",
+                by_header.status == 200,
+                value=by_header,
+                expected="HTTP 200",
+                reason=f"Programs log in by HTTP's Authorization ({service.header}).",
+                advice=f"Read `rig services {target.host.name} --log {name}`. {fix}",
+            )
+            let_in = let_in or answer(service.refuse, "wrong", service.header).status not in REFUSALS
         check(
             f"{name}: refuses without its token",
             bare.status in REFUSALS and not let_in,
@@ -95,6 +109,8 @@ def test_addresses(
 ) -> None:
     listening = sockets()
     for name, service in wanted.items():
+        if not service.listens:
+            continue
         found = sorted(socket for socket in listening if socket.protocol == "tcp" and socket.port == service.port)
         if not found:
             check.skip(f"{name}: on loopback only", SILENT)
@@ -112,13 +128,15 @@ def test_addresses(
 def test_secrets(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
     """The token is in one file for root alone; not in what `ps` shows to every user, and not in the log."""
     shown = host.check_output("ps -ewwo args")
-    for name in wanted:
+    for name, service in wanted.items():
         token = services.token(target.stack.dir, target.name, name)
         file = host.file(f"{FOLDER}/{name}.env")
         if not file.exists:
             check.skip(f"{name}: token is secret", "it is not installed")
             continue
         log = host.run(_log_command(target, name)).stdout
+        if not service.auth:
+            continue
         places = {
             f"{file.path} is not for root alone": file.user != "root" or file.mode & 0o077,
             "ps shows it": token in shown,

@@ -26,6 +26,7 @@ def main(server: str, port: int) -> None:
         sys.exit(
             f"Lupine asks for no login and listens everywhere, and this host allows no network namespace ({problem}); not started"
         )
+    (SOCKET.parent / "isolated").write_text("yes\n")
     SOCKET.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(SOCKET))
