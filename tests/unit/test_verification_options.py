@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gpurig import history, records, verification
+from gpurig.catalogue import ROOT
 from gpurig.cli import main
 from gpurig.host import Guest, Host
 from gpurig.report import Report, folder_of
@@ -178,3 +181,34 @@ def test_a_stack_without_a_linux_host_is_wrong_use(stack: Stack, capsys: pytest.
             main(["--stack", "test", "verify", *words])
         assert end.value.code == 2
         assert "Linux side" in capsys.readouterr().err
+
+
+class TestPlaybook:
+    """The action plugin that playbooks/verify.yml calls."""
+
+    @staticmethod
+    def run(**arguments: Any) -> dict[str, Any]:
+        from ansible.playbook.task import Task
+
+        place = ROOT / "plugins" / "action" / "gpurig_verify.py"
+        found = spec_from_file_location("gpurig_verify", place)
+        assert found
+        assert found.loader
+        plugin = module_from_spec(found)
+        found.loader.exec_module(plugin)
+        task = Task.load({"action": "gpurig_verify", "args": {"hosts": ["demo"], "stack": "test", **arguments}})
+        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
+        made = plugin.ActionModule(task, connection, SimpleNamespace(check_mode=False, diff=False), None, None, None)
+        result: dict[str, Any] = made.run(task_vars={})
+        return result
+
+    def test_options_reach_the_checks(self, examined: list[dict[str, Any]]) -> None:
+        assert not self.run(burn="1.5")["failed"]
+        assert not self.run(quick="true", burn=0)["failed"]
+        assert [(asked["burn"], asked["quick"]) for asked in examined] == [(1.5, False), (0.0, True)]
+
+    @pytest.mark.parametrize("arguments", [{"burn": -1}, {"burn": 1, "quick": True}, {"burn": 1e9}])
+    def test_wrong_options_are_refused(self, examined: list[dict[str, Any]], arguments: dict[str, Any]) -> None:
+        result = self.run(**arguments)
+        assert (result["failed"], examined) == (True, [])
+        assert "burn" in result["msg"]
