@@ -9,11 +9,12 @@ from typing import Any
 UUID = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\bMIG-GPU-[\w/-]+")
 SERIAL = re.compile(r"(?i)\b(serial(?: number)?\s*[:=]\s*)[\w-]+")
 PCI = re.compile(r"\b(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{4}):[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(\.[0-7])?\b")
-MAC = re.compile(r"\b[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\b")
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F]*:[0-9a-fA-F:]*[0-9a-fA-F]|::)(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:.])"
 )
+"""And the addresses of network cards."""
+
 HOME = re.compile(r"/(home|Users)/[^/\s:'\",)]+")
 PROCESS_NAMES = (
     re.compile(r"(\bname=)[^,\n]+"),
@@ -43,7 +44,6 @@ def anonymous(recording: Mapping[str, Any], names: Iterable[str] = ()) -> dict[s
         )
         text = SERIAL.sub(r"\g<1>0", text)
         text = PCI.sub(lambda found: _place(found, places), text)
-        text = MAC.sub("<address>", text)
         text = IPV6.sub("<address>", IPV4.sub("<address>", text))
         text = HOME.sub(r"/\1/user", text)
         for pattern in PROCESS_NAMES:

@@ -42,6 +42,9 @@ class Containers:
         options = [f"--publish={address}:{port}:22" for address, port in ssh]
         options += [f"--env={name}={value}" for name, value in (environment or {}).items()]
         options += [f"--systemd={'always' if systemd else 'false'}", f"--label=gpurig.test={self.label}"]
+        options += [
+            "--shm-size=2g"
+        ]  # as vendors give it; Podman's 64 MB are too little for training, as verification says
         made = self.podman.run("create", "--pull=never", *options, self.image, *command).strip()
         if files:
             self.podman.put(made, [File(path, content, mode) for path, (content, mode) in files.items()])

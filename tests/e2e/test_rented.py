@@ -174,8 +174,12 @@ def test_it_is_configured_and_verified_like_any_host(rented: Rented) -> None:
     (report,) = json.loads(done.stdout)
     bad = [result for result in report["results"] if result["verdict"] in ("FAIL", "WARN")]
     assert (done.returncode, bad) == (0, [])
-    (gpus,) = [result for result in report["results"] if result["name"] == "GPUs"]
-    assert (gpus["verdict"], gpus["value"]) == ("PASS", "GPU 0: NVIDIA GeForce RTX 4090")
+    found = {
+        result["name"]: (result["verdict"], result["value"]) for result in report["results"] if result["topic"] == "gpu"
+    }
+    assert found["GPUs"] == ("PASS", "1")
+    assert found["GPU 0: model"] == ("PASS", "NVIDIA GeForce RTX 4090")
+    assert found["GPU 0: a CUDA kernel"][0] == "PASS"
 
 
 def test_the_account_s_key_is_nowhere(rented: Rented) -> None:
