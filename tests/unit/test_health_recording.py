@@ -91,6 +91,9 @@ class TestAnonymous:
             == "<name> on <name>, root, malice"
         )
 
+    def test_a_host_called_gpu_and_a_user_called_dev_spoil_nothing(self) -> None:
+        assert self.clean("/dev/nvidia0, temperature.gpu", "gpu", "dev") == "/dev/nvidia0, temperature.gpu"
+
     def test_the_same_thing_stays_the_same(self) -> None:
         assert self.clean("0000:0c:00 0000:5d:00 00000000:0C:00.0") == "0000:01:00 0000:02:00 00000000:01:00.0"
 
