@@ -25,9 +25,10 @@ PROCESS_NAMES = (
 )
 """How the kernel names a process in the lines that are kept."""
 
-WORDS = frozenset(
-    "root user dev usr lib home proc sys bin opt run var local gpu gpus nvidia cuda wsl linux kernel driver device "
-    "memory link name index native container none default enabled disabled torch python".split()
+WORDS = re.compile(
+    r"root|user|dev|usr|lib|home|proc|sys|bin|opt|run|var|local|gpus?|nvidia|cuda|wsl|linux|kernel|driver|device|memory|"
+    r"link|name|index|native|container|none|default|enabled|disabled|torch|python",
+    re.IGNORECASE,
 )
 """Names of hosts and users that every recording has for other reasons: they tell nobody's name, and must stay."""
 
@@ -40,7 +41,7 @@ def anonymous(recording: Mapping[str, Any], names: Iterable[str] = ()) -> dict[s
     Of PCI addresses and process numbers it is only kept which are the same. names: what else must not be in it, such as
     the host's name and the login user's.
     """
-    hidden = sorted({name for name in names if name and name.lower() not in WORDS}, key=len, reverse=True)
+    hidden = sorted({name for name in names if name and not WORDS.fullmatch(name)}, key=len, reverse=True)
     by_name = [re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])", re.IGNORECASE) for name in hidden]
     gpus, places, processes = _Numbers(), _Numbers(), _Numbers()
 
