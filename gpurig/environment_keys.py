@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -126,18 +127,18 @@ def check(data: Mapping[str, Any], file: str, instead: Mapping[str, Any] | None 
         disk_gb=float(disk_gb) if _positive(disk_gb) else 0.0,
         smoke_seconds=int(smoke_seconds) if _positive(smoke_seconds) else SMOKE_SECONDS,
         variables={name: str(value) for name, value in variables.items()},
-        source=_source(reader, own, instead) if "source" in own or instead else None,
+        source=_source(reader, own, instead, Path(file).parent.name) if "source" in own or instead else None,
     )
     return settings, reader.problems
 
 
-def _source(reader: _Reader, own: Mapping[str, Any], instead: Mapping[str, Any] | None) -> Source:
+def _source(reader: _Reader, own: Mapping[str, Any], instead: Mapping[str, Any] | None, name: str) -> Source:
     key = "tool.gpurig.source"
     here = reader.table(own, key)
     reader.unknown(here, key, OF_SOURCE)
     if instead is not None:
         override = _Reader("environments_sources")
-        override.unknown(instead, "<environment>", ("url", "commit"))
+        override.unknown(instead, name, ("url", "commit"))
         reader.problems += override.problems
     data = {**here, **(instead or {})}
     extras = reader.table(data, f"{key}.extras")

@@ -120,7 +120,7 @@ def test_too_little_disk_is_said_before_anything_is_built(configured_host: Confi
     project = environments / "starter/pyproject.toml"
     project.write_text(project.read_text().replace("disk_gb = 2", "disk_gb = 999999"))
     done = site(configured_host, "environments", environments_source=str(environments))
-    assert "needs 999999.0 GB free" in done.stdout
+    assert "999999 GB must be free there" in done.stdout
 
 
 def test_a_service_that_is_no_longer_named_goes_and_others_stay(restored: Configured) -> None:
