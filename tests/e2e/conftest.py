@@ -19,11 +19,7 @@ from tests.e2e.configured import Configured
 STACK = """\
 config:
   gpurig:hosts:
-    demo:
-      provider: container
-      environments: [starter]
-      services: [jupyter, tensorboard]
-      variables: {gpu_min_shm_gb: 0.05}  # Podman gives a container 64 MB
+    demo: {provider: container, environments: [starter], services: [jupyter, tensorboard]}
 """
 
 

@@ -250,11 +250,11 @@ def test_a_killed_sync_is_repaired_by_the_next(use: Use) -> None:
 
 
 def test_a_full_disk_is_one_clear_message_and_nothing_is_sent(use: Use) -> None:
-    # /dev/shm of a container has room for 64 MB.
+    use.on("bare", "fallocate --length $(($(df --output=avail -B1 /dev/shm | tail -1) - 32000000)) /dev/shm/full")
     use.on("bare", "mkdir -p /dev/shm/small gpurig && rm -rf gpurig/projects && ln -s /dev/shm/small gpurig/projects")
     said = use.rig("sync", "bare", code=1).stderr
     assert said.startswith("bare: its disk is full.")
-    use.on("bare", "rm gpurig/projects")
+    use.on("bare", "rm -r gpurig/projects /dev/shm/full /dev/shm/small")
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

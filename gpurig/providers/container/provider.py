@@ -19,6 +19,9 @@ from gpurig.stack import Stack, home, locked, write_private
 ADDRESS = "127.0.0.1"
 DEV_UID = 1000
 
+SHARED_MEMORY = "1g"
+"""Size of /dev/shm: Podman's default of 64 MB is too little for the workers of a DataLoader."""
+
 PORTS = range(20_000, 30_000)
 """Where free ports are chosen: below those that systems give to outgoing connections, so that a stopped host keeps its own."""
 
@@ -50,7 +53,7 @@ class Provider:
         # One at a time: between choosing a port and podman's knowing of it, nobody else may choose.
         with locked(order.stack.home / "locks" / "container-port", wait=True, busy=""):
             arguments = [f"--name={order.label}", f"--hostname={order.owner.host}", "--pull=never"]
-            arguments += [f"--publish={ADDRESS}:{self._port(order)}:22"]
+            arguments += [f"--publish={ADDRESS}:{self._port(order)}:22", f"--shm-size={SHARED_MEMORY}"]
             labels = {**_labels(order.owner), "gpurig.generation": str(order.generation)}
             labels["gpurig.fingerprint"] = spec.fingerprint()
             arguments += [f"--label={key}={value}" for key, value in labels.items()]
