@@ -21,7 +21,7 @@ _CUDA = re.compile(
 )
 """CUDA's version as locked packages tell it: `cuda-toolkit==13.0.2`, `nvidia-cuda-runtime-cu12==12.8.90`, `torch==2.9.1+cu128`."""
 
-_TORCH = re.compile(r"^torch==([^ +]+)(\+\S+)?", re.MULTILINE)
+_TORCH = re.compile(r"^torch==([^\s+]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,28 +25,27 @@ DISK_GB, DISK_GB_TORCH = 3, 12
 """A first guess at the room that an installation takes: without PyTorch and its CUDA libraries, and with them."""
 
 
-def make(folder: Path, origin: str, *, report: Callable[[str], object]) -> Path:
-    """Make an environment's folder and return it. origin: see gpurig.origins.read.
+def make(root: Path, name: str, origin: str, *, report: Callable[[str], object]) -> Path:
+    """Make the folder of an environment with this name below `root`, and return it. origin: see gpurig.origins.read.
 
     Raises ConfigError, and leaves nothing, where that cannot be done or the folder exists.
     """
-    if not NAME.fullmatch(folder.name):
-        raise ConfigError(
-            f"{folder.name!r} is not a good name of an environment; use lower-case letters, digits and `-`."
-        )
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is not a good name of an environment; use lower-case letters, digits and `-`.")
+    folder = root / name
     if folder.exists():
         raise ConfigError(f"{folder} exists already; nothing was changed. Choose another name, or remove it first.")
     found = origins.read(origin, report)
-    project = completed(found) if found.project else written(folder.name, found)
+    project = completed(found) if found.project else written(name, found)
     if problems := environment_keys.check(tomllib.loads(project), origin or "pyproject.toml")[1]:
         raise ConfigError("\n".join(problems))
     files = {"smoke.py": smoke(found.packages).encode(), **found.files, "pyproject.toml": project.encode()}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        new = Path(scratch) / folder.name
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
+        new = Path(scratch) / name
         new.mkdir()
-        for name, content in files.items():
-            (new / name).write_bytes(content)
+        for file, content in files.items():
+            (new / file).write_bytes(content)
         new.rename(folder)
     return folder
 

@@ -85,7 +85,7 @@ def _new(c: Context, folder: Path, name: str, from_: str) -> None:
 
     if not name:
         raise ConfigError("rig env new: NAME is missing. Usage: rig env new NAME [--from …]")
-    made = new_environment.make(folder / name, from_, report=console.say)
+    made = new_environment.make(folder, name, from_, report=console.say)
     console.show(c, {"folder": str(made), "files": sorted(path.name for path in made.iterdir())}, str(made))
     console.say(f"Look at {made / 'pyproject.toml'} and {made / 'smoke.py'}, then run `rig env lock {name}`.")
 
