@@ -132,9 +132,20 @@ def test_a_service_that_is_no_longer_named_goes_and_others_stay(restored: Config
 
 
 def test_a_service_that_does_not_answer_shows_the_end_of_its_log(restored: Configured) -> None:
-    done = site(restored, "services", services_ports={"jupyter": 22})
-    assert "Jupyter Lab does not answer at 127.0.0.1:22" in done.stdout
-    assert "port 22 is not available" in done.stdout
+    program = "/opt/gpurig/environments/starter/.venv/bin/jupyter"
+    restored.root(f"mv {program} {program}.kept")
+    try:
+        done = site(restored, "services", services_ports={"jupyter": 8889}, services_start_seconds=5)
+    finally:
+        restored.root(f"mv {program}.kept {program}")
+    assert "Jupyter Lab does not answer at 127.0.0.1:8889" in done.stdout
+    assert "jupyter: not found" in done.stdout
+
+
+def test_a_port_of_another_program_is_refused_before_anything_changes(configured_host: Configured) -> None:
+    done = site(configured_host, "services", services_ports={"jupyter": 22})
+    assert "services.jupyter: port 22 is taken there by " in done.stdout
+    assert recap(done)["changed"] == 0
 
 
 def test_two_mistakes_are_reported_at_once(configured_host: Configured) -> None:
