@@ -4,8 +4,8 @@
     forecast.py --fetch        download the weights once (NX-AI/TiRex, 35 M parameters) into HF_HOME
 
 IN has a column of values (gaps may be missing values) and, where there are several series, one that tells them apart.
-Rows are taken in the order of the column of times, else as they come. OUT has series, step (from 1), q10 … q90: q50, the
-median, is the forecast, and q90 - q10 is the width of what is likely. With HF_HUB_OFFLINE=1 no network is asked.
+Rows are taken in the order of the column of times, else as they come. OUT has series, step (from 1), q10 … q90: q50,
+the median, is the forecast, and q90 - q10 is the width of what is likely. With HF_HUB_OFFLINE=1 no network is asked.
 
 The weights' licence, NXAI's Community License, is no open-source one: large companies need another.
 """
