@@ -1,6 +1,7 @@
 """The host's side of `rig services`: sent there as text and run as root with the host's own Python (3.8 or later, nothing else).
 
-Told as JSON, in its first argument, `names` of services and how many `lines` of each one's log are wanted; prints JSON.
+Told as JSON, in its first argument, `names` of services, how many `lines` of each one's log are wanted, and whether the host
+has `systemd`; prints JSON.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ SUPERVISOR = {
 LOGS = Path("/var/log/gpurig")
 
 
-def look(name: str, lines: int) -> dict[str, Any]:
+def look(name: str, lines: int, *, systemd: bool) -> dict[str, Any]:
     """One service: state, memory in bytes, since when in seconds since 1970, and the end of its log."""
-    state, pid, log = _supervisor(name) if Path("/etc/supervisor/conf.d").is_dir() else _systemd(name, lines)
+    state, pid, log = _systemd(name, lines) if systemd else _supervisor(name)
     processes = _tree(pid) if pid else []
     return {
         "state": state,
@@ -97,4 +98,4 @@ def _output(*command: str) -> str:
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    print(json.dumps({name: look(name, asked["lines"]) for name in asked["names"]}))  # noqa: T201 (this is its answer)
+    print(json.dumps({name: look(name, asked["lines"], systemd=asked["systemd"]) for name in asked["names"]}))  # noqa: T201 (this is its answer)

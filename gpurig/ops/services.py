@@ -100,8 +100,10 @@ def _ask(place: Place, names: list[str], lines: int) -> dict[str, Any]:
     from gpurig import services as data
 
     program = Path(far_services.__file__).read_text(encoding="utf-8")
-    root = ("sudo", "-n") if place.host.work()[2].privilege == "sudo" else ()
-    said = place.run(*root, "python3", "-c", program, json.dumps({"names": names, "lines": lines})).decode()
+    machine = place.host.work()[2]
+    root = ("sudo", "-n") if machine.privilege == "sudo" else ()
+    asked = {"names": names, "lines": lines, "systemd": machine.init == "systemd"}
+    said = place.run(*root, "python3", "-c", program, json.dumps(asked)).decode()
     for name in names:
         said = said.replace(data.token(place.stack.dir, place.alias, name), "<token>")
     found: dict[str, Any] = json.loads(said)
