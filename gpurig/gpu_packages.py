@@ -32,6 +32,12 @@ def missing(driver: Mapping[str, Any], listing: str) -> list[str]:
     return list(dict.fromkeys(absent))
 
 
+def candidate(policy: str) -> str:
+    """The version that apt would install, from what `apt-cache policy` says of one package; empty for none."""
+    found = re.search(r"^ +Candidate: (\S+)$", policy, re.MULTILINE)
+    return found.group(1) if found and found.group(1) != "(none)" else ""
+
+
 def fabric_manager(names: Iterable[str], driver: str, listing: str) -> str:
     """`package=version` of the Fabric Manager that is of exactly the driver's version; empty where apt has none.
 

@@ -46,10 +46,12 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Filters by the name that templates use."""
         return {
+            "gpurig_candidate": gpu_packages.candidate,
             "gpurig_docker_listeners": gpurig_docker_listeners,
             "gpurig_docker_settings": gpurig_docker_settings,
             "gpurig_driver_missing": gpu_packages.missing,
             "gpurig_driver_reboot": gpu_driver.reboot,
             "gpurig_fabric_manager": gpu_packages.fabric_manager,
             "gpurig_gpu_software": gpurig_gpu_software,
+            "gpurig_packages": gpu_packages.installed,
         }

@@ -93,8 +93,10 @@ def _keyring(folder: Path, wanted: dict[str, Any]) -> tuple[Path, bytes]:
         keyring = folder / f"gpurig-{wanted['name']}{suffix}"
         if keyring.exists() and fingerprints(keyring.read_bytes()) == [expected]:
             return keyring, b""
-    answer = open_url(wanted["key"], timeout=SECONDS)
-    data: bytes = answer.read(LARGEST)
+    try:
+        data: bytes = open_url(wanted["key"], timeout=SECONDS).read(LARGEST)
+    except OSError as error:
+        raise ValueError(f"its key {wanted['key']} cannot be fetched ({error})") from error
     found = fingerprints(data)
     if found != [expected]:
         raise ValueError(

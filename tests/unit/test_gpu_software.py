@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from gpurig.gpu_driver import generation, reboot
-from gpurig.gpu_packages import fabric_manager
 from gpurig.gpu_software import Wanted, decide
 
 RTX_4090, RTX_3090, RTX_5090, V100, GTX_1080_TI, K80 = (
@@ -263,27 +262,6 @@ def test_switches_behind_network_cards_get_their_subnet_manager() -> None:
     driver = decide(facts(*[B200] * 8), wanted()).driver
     assert "nvlsm" in driver.packages
     assert driver.modules == ("nvidia", "nvidia_uvm", "ib_umad")
-
-
-MADISON = """\
-nvidia-fabricmanager-580 | 580.105.08-0ubuntu0.24.04.1 | http://archive.ubuntu.com/ubuntu noble-updates/multiverse amd64 Packages
-nvidia-fabricmanager-580 | 580.95.05-0ubuntu0.24.04.1 | http://archive.ubuntu.com/ubuntu noble-security/multiverse amd64 Packages
-nvidia-fabricmanager | 590.48.01-1 | https://developer.example/ Packages
-"""
-
-
-@pytest.mark.parametrize(
-    ("driver", "found"),
-    [
-        ("580.95.05-0ubuntu0.24.04.2", "nvidia-fabricmanager-580=580.95.05-0ubuntu0.24.04.1"),
-        ("580.105.08-0ubuntu0.24.04.1", "nvidia-fabricmanager-580=580.105.08-0ubuntu0.24.04.1"),
-        ("590.48.01-1", "nvidia-fabricmanager=590.48.01-1"),
-        ("580.95.0", ""),
-        ("580.126.09-0ubuntu0.24.04.1", ""),
-    ],
-)
-def test_the_fabric_manager_is_of_exactly_the_driver_s_version(driver: str, found: str) -> None:
-    assert fabric_manager(("nvidia-fabricmanager-580", "nvidia-fabricmanager"), driver, MADISON) == found
 
 
 RUNS = {"driver": "580.95.05", "installed": "580.95.05"}
