@@ -7,15 +7,16 @@ import json
 import re
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gpurig import config, environments, lifecycle, locking, new_environment
+from gpurig import config, environments, lifecycle, locking, new_environment, records
 from gpurig.stack import Stack
 from tests.e2e.configured import Configured
+from tests.e2e.small_environments import REPOSITORY, SMOKE, encoded, locked, noted, source, stand_in, write
 
 ROOT = "/opt/gpurig/environments"
 
@@ -25,8 +26,6 @@ GPU = {
     "devices": [{"name": "NVIDIA GeForce RTX 4090", "capability": "8.9", "memory": 24 << 30}],
     "problem": "",
 }
-
-SMOKE = "import json\nprint(json.dumps({'task': 'none', 'figure': 1, 'seconds': 0.1}))\n"
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +54,6 @@ def install(host: Configured, tmp_path: Path) -> Install:
         return done.stdout + done.stderr
 
     return run
-
-
-def write(folder: Path, text: str = "", *, python: str = ">=3.11", dependencies: str = '"six"') -> Path:
-    """An environment that takes no time. text: further lines of tool.gpurig."""
-    folder.mkdir(exist_ok=True)
-    (folder / "pyproject.toml").write_text(
-        f'[project]\nname = "{folder.name}"\nversion = "1"\nrequires-python = "{python}"\n'
-        f"dependencies = [{dependencies}]\n[tool.gpurig]\ndisk_gb = 0.1\n{text}"
-    )
-    (folder / "smoke.py").write_text(SMOKE)
-    return folder
-
-
-def locked(folder: Path) -> Path:
-    locking.lock(folder, report=print)
-    return folder
 
 
 def changed(said: str) -> int:
@@ -190,38 +173,6 @@ def with_torch(host: Configured, tmp_path: Path) -> dict[str, str]:
     return {"UV_FIND_LINKS": "/srv/wheels", "UV_NO_INDEX": "1"}
 
 
-def noted(folder: Path) -> str:
-    import tomllib
-
-    from gpurig import lockfile
-
-    return f"{lockfile.MADE_FROM}{lockfile.project_digest(tomllib.loads((folder / 'pyproject.toml').read_text()))}\n"
-
-
-def stand_in(folder: Path, name: str, version: str, file: str, text: str) -> Path:
-    """A wheel with one file."""
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(file, text)
-        if file.endswith("version.py"):
-            archive.writestr(file.replace("version.py", "__init__.py"), "")
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
-
-
-def encoded(file: Path) -> str:
-    import base64
-
-    return base64.encodebytes(file.read_bytes()).decode().strip()
-
-
 def test_a_pytorch_for_a_cpu_is_refused_where_a_gpu_is_expected(
     host: Configured, install: Install, with_torch: dict[str, str]
 ) -> None:
@@ -250,19 +201,6 @@ def test_the_build_follows_from_driver_and_gpu(
     }
     said = install("net", check=True, gpurig_gpu=gpu, environments_gpu_expected=True, environments_variables=with_torch)
     assert words in said
-
-
-REPOSITORY = """
-rm -rf /srv/repository && git init --quiet --initial-branch=main /srv/repository && cd /srv/repository
-git config user.email test@example.invalid && git config user.name test
-echo 'print("first")' > program.py && git add . && git commit --quiet -m first && git rev-parse HEAD
-echo 'print("second")' > program.py && git add . && git commit --quiet -m second && git rev-parse HEAD
-chown -R USER /srv/repository
-"""
-
-
-def source(url: str, commit: str, more: str = "") -> str:
-    return f'[tool.gpurig.source]\nurl = "{url}"\ncommit = "{commit}"\n{more}'
 
 
 @pytest.fixture
@@ -343,3 +281,31 @@ def test_from_a_requirements_file_to_a_smoke_test(host: Configured, install: Ins
     assert failed(said) == 0, said
     answer = json.loads(host.root(f"cd {ROOT}/mine && .venv/bin/python smoke.py"))
     assert (answer["task"], answer["packages"], answer["modules"]) == ("imports", 2, 2)
+
+
+def test_verification_tells_what_was_changed_and_what_computes_on_the_cpu_only(
+    host: Configured, install: Install, tmp_path: Path, repository: list[str], with_torch: dict[str, str]
+) -> None:
+    commit = repository[1]
+    keys = 'smoke_seconds = 1\nvariables = { WAIT = "3" }\n'
+    folder = locked(write(tmp_path / "checked", keys + source("/srv/repository", commit)))
+    (folder / "smoke.py").write_text(f"import os, time\ntime.sleep(int(os.environ['WAIT']))\n{SMOKE}")
+    assert failed(install("checked")) == 0
+    assert failed(install("net", environments_variables=with_torch)) == 0
+    capabilities = replace(host.host.capabilities, gpu_driver="provided")
+    variables = {"environments_source": str(tmp_path)}
+    records.save(
+        host.stack, replace(host.host, environments=("checked", "net"), variables=variables, capabilities=capabilities)
+    )
+    found = {result.name: result for result in host.check("environments")}
+    good = ["version", "files", "variables", "source", "packages", "installed files"]
+    assert [found[f"checked: {name}"].verdict for name in good] == ["PASS"] * len(good)
+    assert (found["checked: smoke test"].verdict, found["checked: smoke test"].value) == ("FAIL", "gave up after 1 s")
+    build = found["net: PyTorch's build"]
+    assert (build.verdict, build.value) == ("FAIL", "2.14.1+cpu, for a CPU")
+    host.root(f"echo 'print(3)' > {ROOT}/checked/source/program.py; sed -i s/3/0/ {ROOT}/checked/variables.env")
+    found = {result.name: result for result in host.check("environments")}
+    assert found["checked: source"].verdict == "FAIL"
+    assert found["checked: source"].value == f"{commit}, changed: program.py"
+    assert (found["checked: variables"].verdict, found["checked: variables"].value) == ("FAIL", "WAIT='0'")
+    assert found["checked: smoke test"].verdict == "PASS"

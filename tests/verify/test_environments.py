@@ -17,7 +17,6 @@ from gpurig.environments import Environment, Lock
 from gpurig.verification import Target
 
 INSTALLED = "/opt/gpurig/environments"
-SOURCE = catalogue.ROOT / "environments"
 PROBE = Path(__file__).parent / "probes" / "installed.py"
 
 PROBE_SECONDS = 300
@@ -29,8 +28,12 @@ UV = "/opt/gpurig/bin/uv"
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An environment as it should be on this host. marker: what its installation noted, empty where there is none."""
+    """An environment as it should be on this host. marker: what its installation noted, empty where there is none.
 
+    here: its folder on this computer.
+    """
+
+    here: Path
     wanted: Environment
     marker: str
 
@@ -58,9 +61,11 @@ def installed(target: Target, host: Any) -> list[Installed]:
     if not target.environments:
         pytest.skip("no environment is configured for this host")
     sources = target.host.variables.get("environments_sources", {})
+    folders = Path(target.host.variables.get("environments_source", catalogue.ROOT / "environments"))
     return [
         Installed(
-            environments.read(SOURCE / name, sources.get(name)),
+            folders / name,
+            environments.read(folders / name, sources.get(name)),
             host.run("cat %s", f"{INSTALLED}/{name}/.installed").stdout.strip(),
         )
         for name in target.environments
@@ -82,7 +87,7 @@ def test_files(installed: list[Installed], host: Any, check: Any, fix: str) -> N
         if not one.marker:
             check.skip(f"{name}: files", NOT_INSTALLED)
             continue
-        here = {file: (SOURCE / name / file).read_bytes() for file in wanted.files}
+        here = {file: (one.here / file).read_bytes() for file in wanted.files}
         different = [file for file, data in here.items() if _content(host, f"{one.folder}/{file}") != data]
         check(
             f"{name}: files",
@@ -229,7 +234,7 @@ def _difference(one: Installed, found: dict[str, Any], host: Any, as_user: Calla
     if lock is None:
         return None
     if one.wanted.how == "lock":
-        text = (SOURCE / one.name / lock.file).read_text(encoding="utf-8")
+        text = (one.here / lock.file).read_text(encoding="utf-8")
         difference = lockfile.compare(lockfile.pins(text, found["markers"]), found["packages"])
         return str(difference) if difference else ""
     if one.wanted.how == "source":
