@@ -75,7 +75,7 @@ def test_each_of_them_opens_here_as_in_a_browser(full: Configured) -> None:
     with serving.tunnel(full) as addresses:
         assert set(addresses) == {"jupyter", "tensorboard", "mlflow", "api", "nanochat"}
         found = {name: serving.browse(address) for name, address in addresses.items()}
-    assert found == {name: 503 if name == "nanochat" else 200 for name in addresses}, "nanochat has no model yet"
+    assert found == dict.fromkeys(addresses, 200)
 
 
 def test_old_settings_of_notebooks_open_nothing(full: Configured) -> None:
@@ -110,7 +110,8 @@ def test_the_api_answers_a_load_in_batches_and_refuses_what_it_must(full: Config
 
 def test_the_chat_page_waits_for_a_model_and_then_asks_for_a_login(full: Configured) -> None:
     """The page is a stand-in; what is in front of it is ours."""
-    assert answer(full, "nanochat", "/").splitlines()[-1] == "503"
+    assert "There is no trained model under /home/dev/nanochat yet" in answer(full, "nanochat", "/")
+    assert answer(full, "nanochat", "/chat/completions").splitlines()[-1] == "503"
     full.root(
         "runuser -u dev -- sh -c 'mkdir -p ~/nanochat/chatsft_checkpoints/d2; touch ~/nanochat/chatsft_checkpoints/d2/model_000001.pt'"
     )

@@ -46,17 +46,19 @@ def page(source: Path, kind: str, port: int) -> Application:
 def waiting(folder: Path) -> Application:
     """An application that says that there is no model yet."""
     text = f"There is no trained model under {folder} yet. This page starts by itself when there is one.\n"
+    said = {
+        "/": (200, text),
+        "/health": (200, json.dumps({"status": "ok", "ready": False})),
+        "/stats": (200, json.dumps({"total_workers": 0, "busy_workers": 0})),
+    }
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        health = scope["path"] == "/health"
-        body = json.dumps({"status": "ok", "ready": False}) if health else text
-        kind = b"application/json" if health else b"text/plain; charset=utf-8"
-        await send(
-            {"type": "http.response.start", "status": 200 if health else 503, "headers": [(b"content-type", kind)]}
-        )
+        status, body = said.get(scope["path"], (503, text))
+        kind = b"application/json" if body.startswith("{") else b"text/plain; charset=utf-8"
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
         await send({"type": "http.response.body", "body": body.encode()})
 
     return app
