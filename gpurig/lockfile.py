@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, canonicalize_version
 
 MADE_FROM = "# pyproject: sha256:"
 """Begins the line in which a lock notes the digest of what it was made from."""
@@ -51,7 +51,7 @@ def pins(lock: str, markers: Mapping[str, str]) -> dict[str, str]:
 
 
 def compare(wanted: Mapping[str, str], installed: Mapping[str, str]) -> Difference:
-    """Compare pins with what is installed; names may be spelled in any way."""
+    """Compare pins with what is installed; names and versions may be spelled in any way (0.1-2 is 0.1.post2)."""
     there: dict[str, str] = {canonicalize_name(name): version for name, version in installed.items()}
     return Difference(
         missing=tuple(f"{name} {version}" for name, version in wanted.items() if name not in there),
@@ -59,7 +59,7 @@ def compare(wanted: Mapping[str, str], installed: Mapping[str, str]) -> Differen
         other=tuple(
             f"{name} {there[name]} instead of {version}"
             for name, version in wanted.items()
-            if there.get(name, version) != version
+            if canonicalize_version(there.get(name, version)) != canonicalize_version(version)
         ),
     )
 

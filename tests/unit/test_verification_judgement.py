@@ -215,6 +215,7 @@ def test_a_lock_wants_what_its_markers_say() -> None:
 def test_every_difference_from_a_lock_is_named() -> None:
     wanted = {"numpy": "2.4.0", "scikit-learn": "1.8.0", "joblib": "1.5.0"}
     assert not lockfile.compare(wanted, {"NumPy": "2.4.0", "scikit_learn": "1.8.0", "joblib": "1.5.0"})
+    assert not lockfile.compare({"thop": "0.1.1.post2"}, {"thop": "0.1.1-2"})
     found = lockfile.compare(wanted, {"numpy": "1.26.4", "Scikit.Learn": "1.8.0", "requests": "2.32.0"})
     assert str(found) == (
         "missing: joblib 1.5.0; not in the lock: requests 2.32.0; another version: numpy 1.26.4 instead of 2.4.0"
