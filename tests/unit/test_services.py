@@ -116,7 +116,7 @@ class TestGuard:
         assert (found.status, found.headers["location"]) == (303, "/")
         cookie = found.headers["set-cookie"].partition(";")[0]
         assert TOKEN not in cookie
-        assert "HttpOnly; SameSite=Strict" in found.headers["set-cookie"]
+        assert "HttpOnly; SameSite=Lax" in found.headers["set-cookie"]
         assert Asked(cookie=cookie).of().status == 200
         assert Asked(cookie=cookie, origin="http://127.0.0.1:8000").of().status == 200
         assert Asked(cookie=cookie, origin="http://127.0.0.1:9999").of().status == 401, "another page of this browser"

@@ -76,7 +76,8 @@ class Guard:
         """Whoever has no login: with the link it is given, else refused."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["method"] == "GET" and _same(given, self._token):
-            cookie = f"{self._cookie}={self._proof}; Path=/; HttpOnly; SameSite=Strict"
+            # Not Strict: the browser comes from a page of `rig open`, and would leave that cookie out after this redirect.
+            cookie = f"{self._cookie}={self._proof}; Path=/; HttpOnly; SameSite=Lax"
             await self._say(send, HTTPStatus.SEE_OTHER, "welcome", location=scope["path"], set_cookie=cookie)
             return
         advice = "show the token: `Authorization: Bearer TOKEN`, or open the link that `rig open` prints"

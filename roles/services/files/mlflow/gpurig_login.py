@@ -41,7 +41,8 @@ def authenticate() -> Authorization | Response:
 
 def _by_link() -> Response:
     answer = redirect(request.path)
-    answer.set_cookie(COOKIE, PROOF, httponly=True, samesite="Strict")
+    # Not Strict: the browser comes from a page of `rig open`, and would leave that cookie out after this redirect.
+    answer.set_cookie(COOKIE, PROOF, httponly=True, samesite="Lax")
     return answer
 
 
