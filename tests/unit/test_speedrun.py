@@ -145,6 +145,14 @@ def test_another_batch_size_makes_nothing_anew(rehearsal: Rehearsal) -> None:
     assert rehearsal.calls() == []
 
 
+def test_what_follows_from_a_stage_that_changes_is_done_anew(rehearsal: Rehearsal) -> None:
+    rehearsal.run()
+    (rehearsal.base / "base_checkpoints").rename(rehearsal.base / "before")
+    lines = rehearsal.run("--dry-run", "--ratio=12").stdout.splitlines()
+    left = [line.split()[0] for line in lines if "# done" not in line]
+    assert left == ["base", "base-eval", "sft", "chat-eval"]
+
+
 def test_a_dry_run_shows_the_commands_and_does_nothing(rehearsal: Rehearsal) -> None:
     done = rehearsal.run("--dry-run")
     assert "-m torch.distributed.run --standalone --nproc_per_node=2 -m scripts.base_train -- --depth=24" in done.stdout
