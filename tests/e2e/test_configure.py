@@ -119,6 +119,8 @@ def test_a_package_with_another_hash_leaves_the_environment_working(
 def test_too_little_disk_is_said_before_anything_is_built(configured_host: Configured, environments: Path) -> None:
     project = environments / "starter/pyproject.toml"
     project.write_text(project.read_text().replace("disk_gb = 2", "disk_gb = 999999"))
+    with (environments / "starter/requirements.lock").open("a") as lock:
+        lock.write("# another one, so that there is something to be built\n")
     done = site(configured_host, "environments", environments_source=str(environments))
     assert "999999 GB must be free there" in done.stdout
 
