@@ -15,6 +15,7 @@ import pytest
 
 from gpurig import config, environments, lifecycle, locking, new_environment, records
 from gpurig.stack import Stack
+from gpurig.verdict import Result
 from tests.e2e.configured import Configured
 from tests.e2e.small_environments import REPOSITORY, SMOKE, encoded, locked, noted, source, stand_in, write
 
@@ -54,6 +55,17 @@ def install(host: Configured, tmp_path: Path) -> Install:
         return done.stdout + done.stderr
 
     return run
+
+
+def verdicts(host: Configured, folder: Path, *names: str) -> dict[str, Result]:
+    """What verification says of environments in this folder on a host where a GPU is expected, by the verdicts' names."""
+    capabilities = replace(host.host.capabilities, gpu_driver="provided")
+    variables = {"environments_source": str(folder)}
+    records.save(host.stack, replace(host.host, environments=names, variables=variables, capabilities=capabilities))
+    try:
+        return {result.name: result for result in host.check("environments")}
+    finally:
+        records.save(host.stack, host.host)
 
 
 def changed(said: str) -> int:
@@ -267,6 +279,10 @@ def test_the_own_lock_of_a_source_makes_the_environment(
     assert host.root(f"{python} -c 'import six, idna; print(six.__version__)'") == "1.16.0\n"
     assert "uv.lock cpu" in host.root(f"cat {ROOT}/theirs/.installed")
     assert changed(install("theirs")) == 0
+    packages = "theirs: packages"
+    assert verdicts(host, tmp_path, "theirs")[packages].verdict == "PASS"
+    host.root(f"rm -r {ROOT}/theirs/.venv/lib/python3*/site-packages/idna*")
+    assert verdicts(host, tmp_path, "theirs")[packages].verdict == "FAIL"
     said = install("theirs", gpurig_gpu=GPU, environments_gpu_expected=True)
     assert failed(said) == 0, said
     host.root(f"{python} -c 'import tomli_w'")
@@ -292,19 +308,14 @@ def test_verification_tells_what_was_changed_and_what_computes_on_the_cpu_only(
     (folder / "smoke.py").write_text(f"import os, time\ntime.sleep(int(os.environ['WAIT']))\n{SMOKE}")
     assert failed(install("checked")) == 0
     assert failed(install("net", environments_variables=with_torch)) == 0
-    capabilities = replace(host.host.capabilities, gpu_driver="provided")
-    variables = {"environments_source": str(tmp_path)}
-    records.save(
-        host.stack, replace(host.host, environments=("checked", "net"), variables=variables, capabilities=capabilities)
-    )
-    found = {result.name: result for result in host.check("environments")}
+    found = verdicts(host, tmp_path, "checked", "net")
     good = ["version", "files", "variables", "source", "packages", "installed files"]
     assert [found[f"checked: {name}"].verdict for name in good] == ["PASS"] * len(good)
     assert (found["checked: smoke test"].verdict, found["checked: smoke test"].value) == ("FAIL", "gave up after 1 s")
     build = found["net: PyTorch's build"]
     assert (build.verdict, build.value) == ("FAIL", "2.14.1+cpu, for a CPU")
     host.root(f"echo 'print(3)' > {ROOT}/checked/source/program.py; sed -i s/3/0/ {ROOT}/checked/variables.env")
-    found = {result.name: result for result in host.check("environments")}
+    found = verdicts(host, tmp_path, "checked", "net")
     assert found["checked: source"].verdict == "FAIL"
     assert found["checked: source"].value == f"{commit}, changed: program.py"
     assert (found["checked: variables"].verdict, found["checked: variables"].value) == ("FAIL", "WAIT='0'")

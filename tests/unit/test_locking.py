@@ -120,6 +120,8 @@ esac
         locking.lock(folder, report=print)
         found = environments.read(folder)
         assert (found.how, found.locks[0].file, found.python) == ("conda", "pixi.lock", "==3.11.*")
+        files = ["environment.yml", "pixi.lock", "pixi.toml", "pyproject.toml", "smoke.py"]
+        assert sorted(path.name for path in folder.iterdir()) == files
         assert environments.stale(folder) == []
         (folder / "environment.yml").write_text("dependencies: [python=3.11, scipy]\n")
         assert environments.stale(folder) == [

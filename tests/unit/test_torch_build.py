@@ -92,6 +92,12 @@ def test_without_an_expected_gpu_the_smallest_build_is_taken(builds: tuple[str, 
     assert chosen(locks(*builds), machine(driver, *(["8.9"] if driver else []), expected=False)) == build
 
 
+def test_the_default_build_is_kept_where_it_works() -> None:
+    assert chosen(locks("cu126", "cu130"), machine("580.95.05", "8.9")) == "cu126"
+    assert chosen(locks("cu130", "cu126"), machine("580.95.05", "8.9")) == "cu130"
+    assert chosen(locks("cpu", "cu126", "cu130"), machine("580.95.05", "8.9")) == "cu130"
+
+
 def test_an_environment_without_cuda_needs_no_gpu() -> None:
     assert chosen(locks(""), machine("")) == ""
 
