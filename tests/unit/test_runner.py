@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -111,6 +112,22 @@ def test_a_run_in_a_folder_starts_there(far: FarAway) -> None:
     assert "cd 'project/a b' || exit" in script
     assert "export PATH=/opt/gpurig/environments/pytorch/.venv/bin:$PATH" in script
     assert script.endswith("exec /opt/gpurig/environments/pytorch/.venv/bin/python job.py\n")
+
+
+def test_a_run_gets_the_variables_of_its_environment_as_they_are_on_the_host(far: FarAway, tmp_path: Path) -> None:
+    run = replace(begin(far, ""), environment="own", command=("job.sh",))
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "job.sh").write_text('echo "$LIMIT:$(env | grep -c ^LIMIT=)"\n')
+    (tmp_path / "job").write_text(runner.job_script(run, f"{tmp_path}/own/.venv/bin/python"))
+    (tmp_path / "own").mkdir()
+
+    def said() -> str:
+        clean = {"PATH": os.environ["PATH"]}
+        return subprocess.run(["sh", "job"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True).stdout
+
+    assert said() == ":0\n"
+    (tmp_path / "own" / "variables.env").write_text("# ours\nLIMIT='a $HOME b'\n")
+    assert said() == "a $HOME b:1\n"
 
 
 def test_an_environment_that_is_not_installed_is_said_and_nothing_is_left(far: FarAway) -> None:
