@@ -116,17 +116,18 @@ def test_a_run_in_a_folder_starts_there(far: FarAway) -> None:
 
 def test_a_run_gets_the_variables_of_its_environment_as_they_are_on_the_host(far: FarAway, tmp_path: Path) -> None:
     run = replace(begin(far, ""), environment="own", command=("job.sh",))
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "job.sh").write_text('echo "$LIMIT:$(env | grep -c ^LIMIT=)"\n')
-    (tmp_path / "job").write_text(runner.job_script(run, f"{tmp_path}/own/.venv/bin/python"))
-    (tmp_path / "own").mkdir()
+    there = tmp_path / "there"
+    (there / "project").mkdir(parents=True)
+    (there / "own").mkdir()
+    (there / "project" / "job.sh").write_text('echo "$LIMIT:$(env | grep -c ^LIMIT=)"\n')
+    (there / "job").write_text(runner.job_script(run, f"{there}/own/.venv/bin/python"))
 
     def said() -> str:
         clean = {"PATH": os.environ["PATH"]}
-        return subprocess.run(["sh", "job"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["sh", "job"], cwd=there, env=clean, capture_output=True, text=True, check=True).stdout
 
     assert said() == ":0\n"
-    (tmp_path / "own" / "variables.env").write_text("# ours\nLIMIT='a $HOME b'\n")
+    (there / "own" / "variables.env").write_text("# ours\nLIMIT='a $HOME b'\n")
     assert said() == "a $HOME b:1\n"
 
 
