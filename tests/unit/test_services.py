@@ -154,7 +154,8 @@ def answers(predict: Any, asked: Sequence[int], **settings: Any) -> tuple[list[A
     async def ask_all() -> list[Any]:
         made = batches.Batches(predict, **{"most": 4, "wait": 0.05, "queue": 100, "seen": sizes.append, **settings})
         made.start()
-        found = await asyncio.gather(*(made.ask(one) for one in asked), return_exceptions=True)
+        asking = asyncio.gather(*(made.ask(one) for one in asked), return_exceptions=True)
+        found = await asyncio.wait_for(asking, 10)
         await made.stop()
         return list(found)
 
