@@ -1,7 +1,7 @@
 # What can be done here; each line's work is in scripts/, in `rig` or in the tests.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-pulumi demo demo-clean test test-fast lint test-unit test-program test-inventory \
+.PHONY: help setup setup-pulumi demo demo-clean test test-full test-fast lint test-unit test-program test-inventory \
   test-templates molecule test-e2e bench leaks schema lock clean
 
 PYTEST := scripts/with-tools.sh pytest
@@ -25,7 +25,10 @@ demo-clean: setup ## remove all that the demo made
 	@scripts/demo.sh clean
 
 test: setup lint molecule ## everything: lint, Molecule, then all of tests/
-	@$(PYTEST) tests --numprocesses 2 --dist loadfile --cov --cov-report term
+	@$(PYTEST) tests -m "not full" --numprocesses 2 --dist loadfile --cov --cov-report term
+
+test-full: setup lint molecule ## the same with every environment on one host: two versions of PyTorch, 25 GB of disk
+	@$(PYTEST) tests --numprocesses 2 --dist loadfile
 
 test-fast: setup ## for daily work, within a minute
 	@$(PYTEST) $(FAST) --numprocesses 2 --dist loadfile
