@@ -282,6 +282,7 @@ def test_without_the_preferences_a_driver_would_come(clean: Machine) -> None:
     assert "Inst libnvidia-compute-590" in clean.simulate("cuda-drivers")
 
 
+@pytest.mark.full
 def test_podman_is_debian_s_and_gets_gpus_by_cdi(clean: Machine) -> None:
     wish = {"container_engine_name": "podman", "container_engine_toolkit_version": "1.17.8-1"}
     assert done(clean.play("container_engine", gpu(), "--check", "--diff", **wish))["changed"] > 0
