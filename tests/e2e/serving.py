@@ -1,4 +1,4 @@
-"""What tests of services on real hosts share. nanochat's repository is a stand-in, since the real one cannot be had everywhere."""
+"""What tests of services on real hosts share. nanochat's repository is a stand-in: the real one cannot be had everywhere."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ args = parser.parse_args()
 app = FastAPI()
 
 
+@app.get("/")
 @app.get("/stats")
 async def stats():
     return {"simulated": True, "source": args.source, "host": args.host}
@@ -190,7 +191,7 @@ def until(what: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
-def answer(host: Configured, service: str, path: str, *options: str) -> str:
+def answer(host: Configured, service: str, path: str) -> str:
     """What a service says on the host itself to whoever shows the token as programs do; HTTP's status is the last line."""
     token = services.token(host.stack.dir, host.host.name, service)
     port = services.of_host(host.host)[service].port
@@ -199,6 +200,7 @@ def answer(host: Configured, service: str, path: str, *options: str) -> str:
         f"request = urllib.request.Request('http://127.0.0.1:{port}{path}'.replace('TOKEN', sys.stdin.readline().strip()))\n"
         "request.add_header('Authorization', 'Bearer ' + sys.stdin.readline().strip())\n"
         "try:\n    said = urllib.request.urlopen(request)\nexcept urllib.error.HTTPError as error:\n    said = error\n"
+        "except OSError as error:\n    sys.exit(print(error, 0, sep='\\n'))\n"
         "print(said.read().decode(), said.status, sep='\\n')"
     )
     return host.root(f"python3 -c {shlex.quote(code)} <<'END'\n{token}\n{token}\nEND\n")
@@ -224,8 +226,7 @@ def browse(address: str) -> int:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
     try:
         with opener.open(address, timeout=30) as page:
-            status: int = page.status
-            return status
+            return int(page.status)
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
