@@ -23,7 +23,7 @@ from pydantic import (
     create_model,
 )
 
-from gpurig import catalogue, exposure, providers, stack_file
+from gpurig import catalogue, exposure, host_checks, providers, stack_file
 from gpurig.budget import Budget
 from gpurig.errors import ConfigError
 from gpurig.health import thresholds
@@ -174,8 +174,8 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
                     f"{source}: {NAMESPACE}:hosts.{name}.{key}: {value} is already {claimed[value]}'s; write another."
                 )
             claimed.setdefault(value, name)
-        exposed = exposure.problems(spec.services, spec.expose, spec.variables)
-        mistakes += [f"{source}: {NAMESPACE}:hosts.{name}.{key}: {problem}." for key, problem in exposed]
+        found = [*exposure.problems(spec.services, spec.expose, spec.variables), *host_checks.problems(spec)]
+        mistakes += [f"{source}: {NAMESPACE}:hosts.{name}.{key}: {problem}." for key, problem in found]
         known = catalogue.role_variables()
         for variable in spec.variables:
             role = next((role for role in known if variable.startswith(f"{role}_")), None)

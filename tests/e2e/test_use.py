@@ -23,7 +23,12 @@ from gpurig import engine, keys, records, runs
 from gpurig.providers.container.client import Podman
 from gpurig.stack import Stack
 
-CONFIG = "config:\n  gpurig:hosts:\n    box: {provider: container, services: [jupyter]}\n    bare: {provider: container, init: none}\n"
+CONFIG = """\
+config:
+  gpurig:hosts:
+    box: {provider: container, environments: [starter], services: [jupyter]}
+    bare: {provider: container, init: none}
+"""
 
 JOB = """
 import argparse, os, pathlib, sys, time
@@ -115,6 +120,9 @@ def use(e2e_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Use:
     for name, text in texts.items():
         (root / name).write_text(text)
     engine.up(stack, configuration.load(stack), report=lambda _: None)
+    box = records.get(stack, "box")
+    assert box is not None
+    records.save(stack, replace(box, environments=()))  # nothing is installed there: jobs run with the system's Python
     return Use(stack, Podman(stack.home / "containers.conf"))
 
 

@@ -21,7 +21,7 @@ PROJECT, STACK = "mocked", "test"
 SECRET = "not-for-anybodys-eyes"
 BY_PROVIDER: dict[str, dict[str, Any]] = {
     "container": {"provider": "container", "init": "none", "memory": 1.5, "ca_bundle": None, "variables": {"n": None}},
-    "workstation": {"provider": "workstation", "address": "192.0.2.7", "user": "me", "services": ["jupyter"]},
+    "workstation": {"provider": "workstation", "address": "192.0.2.7", "user": "me", "environments": ["starter"]},
 }
 
 

@@ -7,7 +7,10 @@ import pytest
 from gpurig import catalogue, config, exposure, services
 from gpurig.errors import ConfigError
 
-HOST = "hosts: {{a: {{provider: container, environments: [starter], services: [{services}], expose: {expose}{more}}}}}"
+HOST = (
+    "hosts: {{a: {{provider: container, environments: [starter, mlflow, pytorch], services: [{services}], "
+    "expose: {expose}{more}}}}}"
+)
 
 
 def mistakes(expose: str, names: str = "jupyter, mlflow, rpc", more: str = "") -> list[str]:
