@@ -19,6 +19,10 @@ MOST_VALUES = 20_000
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class NotReadyError(Exception):
+    """The weights are not on this host yet; the server waits for them."""
+
+
 class Request(BaseModel):
     """One series, oldest value first; null where a value is missing."""
 
@@ -37,7 +41,7 @@ class Response(BaseModel):
 class Model:
     """TiRex, ready to forecast."""
 
-    def __init__(self, checkpoint: Path | None) -> None:
+    def __init__(self, checkpoint: Path) -> None:
         self._model = forecast.load(checkpoint)
 
     def predict(self, asked: list[Request]) -> list[Response]:
@@ -55,9 +59,20 @@ class Model:
 
 
 def load() -> Model:
-    """The model, on the GPU where there is one. Raises SystemExit where there are no weights."""
+    """The model, on the GPU where there is one.
+
+    Raises NotReadyError where there are no weights, SystemExit where the package is another one.
+    """
     try:
         forecast.check_package()
-        return Model(Path(file) if (file := os.environ.get("API_MODEL")) else None)
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         raise SystemExit(f"tirex: {error}") from error
+    if file := os.environ.get("API_MODEL"):
+        if not Path(file).is_file():
+            raise NotReadyError(f"API_MODEL: there is no file {file}")
+        return Model(Path(file))
+    try:
+        weights = forecast.fetch()
+    except FileNotFoundError as error:
+        raise NotReadyError(str(error)) from error
+    return Model(Path(weights))

@@ -96,6 +96,7 @@ print(json.dumps({
     "too_large": ask(b" " * 200_000)[0],
     "no_login": ask(good, login="wrong")[0],
     "nonsense": ask(b'{"shape": [1, 16, 16], "values": []}')[0],
+    "not_a_number": ask(b'{"shape": [NaN], "values": [1]}')[0],
     "extra": ask(b'{"shape": [1], "values": [1], "code": "import os"}')[0],
 }))
 """

@@ -104,8 +104,8 @@ def test_the_api_answers_a_load_in_batches_and_refuses_what_it_must(full: Config
     assert found["requests"] == 320
     assert found["batches"] < 160, "simultaneous requests are brought together"
     assert found["answer"]["shape"] == [3]
-    refusals = {name: found[name] for name in ("too_large", "no_login", "nonsense", "extra")}
-    assert refusals == {"too_large": 413, "no_login": 401, "nonsense": 422, "extra": 422}
+    refusals = {name: found[name] for name in ("too_large", "no_login", "nonsense", "not_a_number", "extra")}
+    assert refusals == {"too_large": 413, "no_login": 401, "nonsense": 422, "not_a_number": 422, "extra": 422}
 
 
 def test_the_chat_page_waits_for_a_model_and_then_asks_for_a_login(full: Configured) -> None:

@@ -1,6 +1,6 @@
 """Serves the model of an environment's service.py over HTTP: main.py PORT SERVICE. Installed by role services; see docs/services.md.
 
-GET  /health    whether it is ready; needs no login, as nothing else
+GET  /health    whether it is ready, or what it waits for; needs no login, as nothing else
 GET  /          what it is: name, limits, schemas (also /docs and /openapi.json)
 POST /predict   one request, one answer; simultaneous ones are brought together into batches
 GET  /metrics   for Prometheus
@@ -18,8 +18,11 @@ from typing import Any
 
 import uvicorn
 from batches import Batches, FullError
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from guard import Application, Guard, Message, Receive, Send
+from loading import Loading
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -55,12 +58,11 @@ class Figures:
         self.last = Gauge("gpurig_api_last_request_timestamp_seconds", "When something was asked last; 0: never", **of)
 
 
-def application(service: ModuleType, token: str) -> "Counted":
-    """The whole application around a service.py."""
+def application(service: ModuleType, loading: Loading, token: str) -> "Counted":
+    """The whole application around a service.py, and its model."""
     figures = Figures()
-    model: list[Any] = []
     batches: Batches[Any, Any] = Batches(
-        lambda asked: model[0].predict(asked),  # noqa: PLW0108 (it is loaded later)
+        lambda asked: loading.model.predict(asked),  # noqa: PLW0108 (it is loaded later)
         most=service.MAX_BATCH,
         wait=MAX_WAIT,
         queue=QUEUE,
@@ -70,7 +72,6 @@ def application(service: ModuleType, token: str) -> "Counted":
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        model.append(service.load())
         batches.start()
         yield
         await batches.stop()
@@ -79,7 +80,7 @@ def application(service: ModuleType, token: str) -> "Counted":
 
     @app.get("/health")
     async def health() -> dict[str, str]:
-        return {"status": "ok"}
+        return {"status": "waiting", "reason": loading.reason} if loading.model is None else {"status": "ok"}
 
     @app.get("/")
     async def about() -> dict[str, Any]:
@@ -91,7 +92,15 @@ def application(service: ModuleType, token: str) -> "Counted":
     async def metrics() -> Response:
         return Response(exposition.generate_latest(figures.registry), media_type=exposition.CONTENT_TYPE_LATEST)
 
+    @app.exception_handler(RequestValidationError)
+    async def refused(_: Request, error: RequestValidationError) -> JSONResponse:
+        """What is wrong and where, without the input: that may be long, and NaN, which JSON does not have."""
+        problems = [{key: problem[key] for key in ("type", "loc", "msg")} for problem in error.errors()]
+        return JSONResponse({"detail": problems}, 422)
+
     async def predict(asked: Any) -> Any:
+        if loading.model is None:
+            raise HTTPException(503, loading.reason, {"Retry-After": "30"})
         try:
             return await batches.ask(asked)
         except FullError as error:
@@ -147,8 +156,12 @@ def load(path: Path) -> ModuleType:
 
 
 if __name__ == "__main__":
+    secret = os.environ.pop("API_TOKEN")
+    served = load(Path(sys.argv[2]))
+    model = Loading(served)
+    model.start()
     uvicorn.run(
-        application(load(Path(sys.argv[2])), os.environ.pop("API_TOKEN")),
+        application(served, model, secret),
         host=ADDRESS,
         port=int(sys.argv[1]),
         access_log=False,  # it would hold the token of the browser's link
