@@ -1,10 +1,13 @@
-"""`python -m gpurig.health RECORDING`: print what a recording is judged to be, as tests/fixtures/gpu/*.expected.txt have it."""
+"""`python -m gpurig.health RECORDING…`: print what recordings are judged to be, as tests/fixtures/gpu/*.expected.txt have it.
+
+Exit code: 0; 3 where one FAILs; 2 where it was called wrongly, or a file is no recording.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,27 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield from (f"        {text}" for text in (finding.reason, finding.advice) if text)
 
 
+def main(words: Sequence[str]) -> int:
+    """Judge all these files; the exit code."""
+    if not words or any(word.startswith("-") for word in words):
+        sys.stderr.write("usage: python -m gpurig.health RECORDING.json …\n")
+        return 2
+    failed = False
+    for word in words:
+        try:
+            given = json.loads(Path(word).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"{word}: no recording: {error}\n")
+            return 2
+        if not isinstance(given, dict):
+            sys.stderr.write(f"{word}: no recording: it must be a JSON object.\n")
+            return 2
+        wanted = wanted_of(given)
+        judged = layers.judge(given, wanted)
+        failed |= any(finding.verdict == "FAIL" for findings in judged.values() for finding in findings)
+        sys.stdout.write(f"{word}\n" * (len(words) > 1) + report(given, wanted))
+    return 3 if failed else 0
+
+
 if __name__ == "__main__":
-    given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    sys.stdout.write(report(given, wanted_of(given)))
+    raise SystemExit(main(sys.argv[1:]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gpurig.health import thresholds
-from gpurig.health.cells import broken, not_told, number
+from gpurig.health import models, thresholds
+from gpurig.health.cells import broken, not_told, number, text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.recording import Row, rows, run_of
 from gpurig.verdict import Verdict, at_most
@@ -55,7 +55,9 @@ def under_load(samples: Sequence[Mapping[str, Any]], fields: Sequence[str], want
             yield Finding(name=f"GPU {index}: under load", verdict="SKIP", reason=reason)
             continue
         yield _clocks(f"GPU {index}: clocks under load", at_work, wanted)
+        yield _clock(f"GPU {index}: clock under load", at_work, wanted)
         yield _temperature(f"GPU {index}: temperature under load", at_work, wanted)
+        yield from memory_temperature(f"GPU {index}: memory's temperature under load", at_work, wanted)
         yield _power(f"GPU {index}: power under load", at_work, wanted)
         yield _link(f"GPU {index}: PCIe lanes under load", at_work, wanted, lanes=True)
         yield _link(f"GPU {index}: PCIe generation under load", at_work, wanted, lanes=False)
@@ -81,6 +83,27 @@ def temperature(name: str, row: Row, wanted: Wanted, warm: str) -> Finding:
         advice=""
         if verdict == "PASS"
         else "Clean its fans and look at the air flow; of a rented machine, take another.",
+        figure=found,
+        unit="°C",
+    )
+
+
+def memory_temperature(name: str, rows_of_gpu: Sequence[Row], wanted: Wanted) -> Iterator[Finding]:
+    """Judge the memory's temperature, the hottest of these rows; nothing where it is not told, as by most GPUs."""
+    told = [value for row in rows_of_gpu if (value := number(row, "temperature.memory")) is not None]
+    if not told:
+        return
+    hot, soon = (thresholds.of(f"{word}_memory_temperature", wanted) for word in ("max", "warm"))
+    found = max(told)
+    verdict: Verdict = "FAIL" if found >= hot.value else "WARN" if found >= soon.value else "PASS"
+    yield Finding(
+        name=name,
+        verdict=verdict,
+        value=f"{found:.0f} °C",
+        expected=f"below {soon.value:g} °C; {hot.value:g} °C and more fail",
+        source=hot.source if verdict == "FAIL" else soon.source,
+        reason="" if verdict == "PASS" else "Its memory's cooling is not enough; it slows down, and ages faster.",
+        advice="" if verdict == "PASS" else "Clean its fans, look at the air flow and the memory's thermal pads.",
         figure=found,
         unit="°C",
     )
@@ -122,6 +145,28 @@ def _clocks(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
     )
 
 
+def _clock(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
+    found = max((clock for row in at_work if (clock := number(row, "clocks.sm")) is not None), default=None)
+    most = number(at_work[0], "clocks.max.sm")
+    if found is None or not most:
+        return not_told(name, at_work[0], "clocks.sm", wanted)
+    least = thresholds.of("min_clock_part", wanted)
+    fine = found >= least.value * most
+    return Finding(
+        name=name,
+        verdict="PASS" if fine else "WARN",
+        value=f"{found:.0f} MHz of {most:.0f} MHz",
+        expected=f"{least.value:.0%} of its maximum or more",
+        source=least.source,
+        reason="" if fine else "It is busy, and its clock stays low.",
+        advice=""
+        if fine
+        else "See `nvidia-smi -q -d CLOCK,PERFORMANCE` on the host: a locked clock, a low power limit or heat.",
+        figure=found,
+        unit="MHz",
+    )
+
+
 def _power(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
     drawn = [watts for row in at_work if (watts := number(row, "power.draw")) is not None]
     limit = next((watts for row in at_work if (watts := number(row, "enforced.power.limit", "power.limit"))), None)
@@ -152,7 +197,7 @@ def _link(name: str, at_work: Sequence[Row], wanted: Wanted, *, lanes: bool) -> 
     target = least.value or could
     if found is None or target is None:
         return not_told(name, at_work[0], current[0], wanted)
-    could = max(could or 0.0, target)
+    could = max(could or 0.0, target, _of_model(at_work[0], wanted, lanes=lanes))
     verdict: Verdict = "FAIL" if found < target else "WARN" if found < could else "PASS"
     if wanted.platform == "wsl2" and verdict == "FAIL":
         verdict = "WARN"  # Windows has the link; what the guest reads of it is not always so
@@ -168,6 +213,12 @@ def _link(name: str, at_work: Sequence[Row], wanted: Wanted, *, lanes: bool) -> 
         figure=found,
         unit="lanes" if lanes else "generation",
     )
+
+
+def _of_model(row: Row, wanted: Wanted, *, lanes: bool) -> float:
+    """Lanes, or generation, of the model's own link; 0 where it is not known. nvidia-smi's maximum is the system's, too."""
+    link = models.link(text(row, "name"), wanted)
+    return 0.0 if link is None else float(link.lanes if lanes else link.generation)
 
 
 def _idle(row: Row) -> bool:

@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpurig import gpus
-from gpurig.health import recording, thresholds
+from gpurig.health import models, recording, thresholds
 from gpurig.health.cells import not_told, number, text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.recording import Row, Run
 
-GB, MIB = 10**9, 2**20
+GB, MIB, GIB = 10**9, 2**20, 2**30
+
+LEFT_BY_ECC = 15 / 16
+"""Part of its memory that a GPU without memory made for ECC has left where ECC is on: an L4 tells 23034 of 24576 MiB."""
+
+MADE_FOR_ECC = ("A100", "A30", "B", "GH", "H", "P100", "V100")
+"""How names of models with HBM begin, which has extra room for ECC. Source: NVIDIA, data sheets."""
+
+SLOWER_FORM = 0.9
+"""Part of the model's fastest form below which another form is worth a warning. Source: gpurig."""
 
 NAME = "nvidia-smi"
 
@@ -131,10 +140,22 @@ def _model(name: str, row: Row, wanted: Wanted) -> Finding:
         if wanted.gpu is None:
             return Finding(name=name, verdict="SKIP", value=said, reason=reason)
     fine = model is not None and model.name == wanted.gpu
+    of_form = models.find(said)
+    value = f"{said} ({of_form.form} form)" if of_form and of_form.form else said
+    if fine and of_form and of_form.part < SLOWER_FORM:
+        return Finding(
+            name=name,
+            verdict="WARN",
+            value=value,
+            expected=wanted.gpu,
+            source=of_form.source,
+            reason=f"There is a faster form of this model: this one reaches {of_form.part:.0%} of it.",
+            advice="Compare its price with those of this form; a host's `gpu` cannot ask for a form.",
+        )
     return Finding(
         name=name,
         verdict="PASS" if fine else "FAIL",
-        value=said,
+        value=value,
         expected=wanted.gpu,
         source="what this host is wanted to have",
         reason="" if fine else "It is another GPU than the one that was paid for.",
@@ -146,7 +167,10 @@ def _memory(name: str, row: Row, wanted: Wanted) -> Finding:
     if (mib := number(row, "memory.total")) is None:
         return not_told(name, row, "memory.total", wanted)
     found, model = mib * MIB / GB, _known(row)
-    promised = max(model.memory if model else 0.0, wanted.memory or 0.0)
+    shared = text(row, "ecc.mode.current") == "Enabled" and model and not model.name.startswith(MADE_FOR_ECC)
+    kept = LEFT_BY_ECC if shared else 1.0
+    nominal = kept * model.memory * GIB / GB if model else 0.0
+    promised = max(nominal, wanted.memory or 0.0)
     if not promised:
         reason = "gpurig/gpus.toml does not know this model, and nobody said how much it should have"
         return Finding(name=name, verdict="SKIP", value=f"{found:.1f} GB", reason=reason, figure=found, unit="GB")
@@ -156,13 +180,20 @@ def _memory(name: str, row: Row, wanted: Wanted) -> Finding:
         name=name,
         verdict="PASS" if fine else "FAIL",
         value=f"{found:.1f} GB",
-        expected=f"{least.value:.0%} of {promised:g} GB or more",
+        expected=f"{least.value * promised:.1f} GB or more, {least.value:.0%} of {_promise(model, promised, nominal, kept)}",
         source=least.source,
         reason="" if fine else "It is a part of a GPU (MIG, vGPU), or another card than it says.",
         advice="" if fine else "Of a rented machine, take another and tell the vendor.",
         figure=found,
         unit="GB",
     )
+
+
+def _promise(model: gpus.Gpu | None, promised: float, nominal: float, kept: float) -> str:
+    """How a vendor names so much memory: of a model in GiB, of an offer in GB."""
+    if model is None or promised > nominal:
+        return f"{promised:g} GB"
+    return f"{model.memory:g} GiB" + (", of which ECC takes a sixteenth" if kept < 1 else "")
 
 
 def _known(row: Row) -> gpus.Gpu | None:

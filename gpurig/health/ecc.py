@@ -144,20 +144,29 @@ def _remapped(name: str, row: Row, wanted: Wanted) -> Finding:
     told = pending and failed and None not in (pending.yes, failed.yes)
     if not (told or waits or lost):
         return not_told(name, row, "remapped_rows.pending", wanted)
+    worn = bool(counts["uncorrectable"])
     done = ", ".join(f"{count:.0f} for {word} errors" for word, count in counts.items() if count is not None)
     return Finding(
         name=name,
-        verdict="FAIL" if waits or lost else "PASS",
+        verdict="FAIL" if waits or lost else "WARN" if worn else "PASS",
         value="; ".join(filter(None, ("remapping failed" * lost, "one waits for a reset" * waits, done)))
         or "none waits",
-        expected="none waits, none failed",
+        expected="none waits, none failed, none for uncorrectable errors",
         source="Meta GCM, check-nvidia-smi row_remap; NVIDIA, Xid 64 and 63",
         reason="A bad row could not be replaced: there is no spare one left."
         if lost
         else "A bad row is still in use; it is replaced when the GPU is reset."
         if waits
+        else "Memory lost what was stored in it before; the bad rows are replaced."
+        if worn
         else "",
-        advice=RETURN if lost else RESET if waits else "",
+        advice=RETURN
+        if lost
+        else RESET
+        if waits
+        else "Look whether they become more; nothing need be done for now."
+        if worn
+        else "",
         figure=counts["uncorrectable"],
         unit="rows" if counts["uncorrectable"] is not None else "",
     )

@@ -20,7 +20,9 @@ ENVIRONMENTS = "/opt/gpurig/environments"
 QUICK_SECONDS, CUDA_SECONDS, TORCH_SECONDS = 100, 130, 480
 """After which a probe is given up. They limit what may hang by themselves, and so mostly end before."""
 
-WITHOUT_TORCH = "no environment with PyTorch is installed on this host"
+WITHOUT_TORCH = (
+    "no environment with PyTorch is installed on this host; add one, such as `pytorch`, to its `environments`"
+)
 LEFT_OUT = "it takes longer than --quick allows"
 
 Shell = Callable[[str], tuple[int, str, str]]
@@ -56,11 +58,15 @@ def quick(place: Place) -> dict[str, Any]:
 def full(place: Place, found: Mapping[str, Any], *, burn: float = 0.0) -> dict[str, Any]:
     """A quick recording, completed by what needs PyTorch. burn: minutes for which the GPUs are kept busy besides.
 
-    On a host without a GPU, PyTorch's numbers are taken on the processor.
+    On a host without a GPU, PyTorch's numbers are taken on the processor. A host with environments of which none has PyTorch
+    is noted as lacking it; one that has no environment at all is not meant to compute yet.
     """
     python = _python(place)
     if not python:
-        return {**found, **_skipped(layers.SLOW, WITHOUT_TORCH)}
+        nothing: dict[str, Any] = _skipped(layers.SLOW, WITHOUT_TORCH)
+        if place.gpu and place.environments:
+            nothing["numbers"]["lacking"] = True
+        return {**found, **nothing}
     smi = recording.section(found, "smi")
     words = (
         ["--device", "cuda", "--what", ",".join(layers.SLOW)] if place.gpu else ["--device", "cpu", "--what", "numbers"]

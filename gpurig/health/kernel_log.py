@@ -18,6 +18,12 @@ FILE = Path(__file__).with_name("xids.toml")
 
 XID = re.compile(r"NVRM: Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+)")
 SXID = re.compile(r"nvidia-nvswitch\d*: SXid \(PCI:([0-9a-fA-F:.]+)\): (\d+), (Fatal|Non-fatal)")
+RECOVERED = re.compile(r"\bto 0x0 \(None\)", re.IGNORECASE)
+"""Xid 154, where the driver no longer asks for anything."""
+
+FATAL = re.compile(r"\bFatal\b")
+"""NVLink 5's errors (Xid 144 to 150) say Fatal or Nonfatal."""
+
 PROCESS = re.compile(r"\bpid='?(\d+)")
 
 XIDS, SWITCHES, OTHERS = "Xid errors", "SXid errors", "other errors of the machine"
@@ -50,10 +56,16 @@ UNREADABLE = {
     "container": "in a container the kernel's log is the whole machine's, and it may be closed or cut",
 }
 
+RECOVERY_ACTION = 154
+RECOVERED_MEANS = "the driver asked for a reset or a reboot before, and no longer does"
+
 ADVICE = {
     "application": "Look at the program that ran then. Where programs that worked before show it too, take the GPU out.",
     "hardware": "Reset the GPU or reboot, then verify again; where it comes back, have it replaced or take another.",
     "evict": "Stop using this GPU: reboot the machine and verify again; of a rented machine, take another.",
+    "restart": "Restart the program that was hit; where it comes back, reset the GPU or take another.",
+    "corrected": "Look whether it comes back; nothing need be done for now.",
+    "recovered": "Nothing need be done for now; see the Xid errors before it.",
     "": "Look it up in NVIDIA's Xid catalogue: https://docs.nvidia.com/deploy/xid-errors/.",
 }
 
@@ -99,6 +111,7 @@ def _none(where: str, wanted: Wanted) -> Finding:
 def _xids(lines: Sequence[str], places: Mapping[str, str], wanted: Wanted) -> Iterator[Finding]:
     """One finding for each number on each GPU. Lines of one process count once."""
     seen: dict[Event, set[str]] = {}
+    said: dict[Event, list[str]] = {}
     for count, line in enumerate(lines):
         if match := XID.search(line):
             place = _plain(match[1])
@@ -107,20 +120,31 @@ def _xids(lines: Sequence[str], places: Mapping[str, str], wanted: Wanted) -> It
             process = PROCESS.search(line)
             event = Event(int(match[2]), places.get(place, f"GPU at {match[1]}"))
             seen.setdefault(event, set()).add(process[1] if process else f"line {count}")
+            said.setdefault(event, []).append(line)
     for event, times in sorted(seen.items()):
         row = table().get(str(event.number), {})
-        kind = row.get("class", "")
+        kind = _class(event, row.get("class", ""), said[event])
+        means = RECOVERED_MEANS if kind == "recovered" else row.get("means", "gpurig does not know this number")
         yield Finding(
             name=f"Xid {event.number}, {event.gpu}",
             verdict="FAIL" if kind in ("hardware", "evict") else "WARN",
             value=f"{len(times)} since the start",
             expected="none",
             source=SOURCE,
-            reason=f"{row['means'][0].upper()}{row['means'][1:]}." if row else "gpurig does not know this number.",
+            reason=f"{means[0].upper() if row else means[0]}{means[1:]}.",
             advice=ADVICE[kind],
             figure=float(len(times)),
             unit="errors",
         )
+
+
+def _class(event: Event, kind: str, said: Sequence[str]) -> str:
+    """The class of an error by what its lines say besides the number."""
+    if event.number == RECOVERY_ACTION and RECOVERED.search(said[-1]):
+        return "recovered"
+    if kind == "nvlink":
+        return "evict" if any(FATAL.search(line) for line in said) else "corrected"
+    return kind
 
 
 def _switches(lines: Sequence[str]) -> Iterator[Finding]:

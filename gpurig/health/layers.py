@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, cast
 
+from gpurig.health import recording
 from gpurig.health.finding import Finding, Layer, Wanted
 
 LAYERS = {
@@ -55,8 +56,35 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> dict[str, list[Finding]]:
             reason = f"{wrong} failed; put that right first"
             done[name] = [Finding(name=name, verdict="SKIP", value=value, reason=reason)]
         else:
-            done[name] = list(_of_one(name, found, wanted))
+            done[name] = [*_of_one(name, found, wanted), *_nothing(name, found), *_lacking(name, found)]
     return _told_apart(done)
+
+
+def _nothing(name: str, found: Mapping[str, Any]) -> Iterator[Finding]:
+    """A FAIL where there should be GPUs, and nobody looked: silence is no health."""
+    if name == "devices" and all(recording.skipped(found, part) for part in ("devices", "smi", "cuda", "numbers")):
+        yield Finding(
+            name="readings",
+            verdict="FAIL",
+            value="nothing was read",
+            expected="readings of the GPUs",
+            reason="This recording tells nothing of any GPU.",
+            advice="Verify again; where it stays so, `rig verify --capture` shows what was recorded.",
+        )
+
+
+def _lacking(name: str, found: Mapping[str, Any]) -> Iterator[Finding]:
+    """A WARN, once, where a GPU's results and speed could not be measured for want of PyTorch."""
+    part = found.get("numbers")
+    if name == "numbers" and isinstance(part, Mapping) and part.get("lacking"):
+        yield Finding(
+            name="PyTorch: results and speed",
+            verdict="WARN",
+            value="not measured",
+            expected="right results, and the model's speed",
+            reason=f"Nothing is known of the GPU's results and speed: {part.get('skipped') or 'PyTorch is missing'}.",
+            advice="Add an environment with PyTorch to the host's `environments`, such as `pytorch`, and run `rig configure`.",
+        )
 
 
 def _of_one(name: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:

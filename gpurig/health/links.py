@@ -28,6 +28,17 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if links.get("problem") or wrong is None or not elements or count < 2:  # noqa: PLR2004 (several)
         yield _failed(links, backend)
         return
+    if (present := _present(found)) and count != present:
+        yield Finding(
+            name=VALUES,
+            verdict="FAIL",
+            value=f"{count} of {present} GPUs took part",
+            expected="all GPUs",
+            source=f"{backend}, all_reduce",
+            reason="GPUs were left out, so nothing is known of their links.",
+            advice="See CUDA_VISIBLE_DEVICES on the host, and what else uses the GPUs; then verify again.",
+        )
+        return
     yield Finding(
         name=VALUES,
         verdict="FAIL" if wrong else "PASS",
@@ -52,6 +63,12 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
         advice="See `nvidia-smi topo -m` and `nvidia-smi nvlink -s` on the host; all pairs should show NV and a number.",
     )
     yield graded(BANDWIDTH, best, "GB/s", wanted, peak=_peak(found, count, wanted), words=words)
+
+
+def _present(found: Mapping[str, Any]) -> int:
+    """How many GPUs there are, as nvidia-smi, CUDA or PyTorch count them; 0 where none tells."""
+    by_cuda = int(number(recording.section(found, "cuda"), "count") or 0)
+    return len(recording.gpus(found)) or by_cuda or len(parts(recording.section(found, "numbers").get("devices")))
 
 
 def _peak(found: Mapping[str, Any], count: int, wanted: Wanted) -> Peak | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpurig import gpus
+from gpurig.health.finding import Wanted
 
 FILE = Path(__file__).with_name("models.toml")
 
@@ -37,6 +38,7 @@ class Model:
     """A model's peak figures; None where the table has none.
 
     bf16: TFLOPS. memory: GB/s. bus: number of GPUs → GB/s of an all-reduce.
+    form: `PCIe`, `NVL`; empty for the one that the table is about. part: of that one's bf16 or memory, the lower.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Model:
     memory: float | None = None
     link: Link | None = None
     bus: Mapping[int, float] = field(default_factory=dict)
+    form: str = ""
+    part: float = 1.0
 
 
 def find(name: str, memory: float = 0) -> Model | None:
@@ -53,8 +57,11 @@ def find(name: str, memory: float = 0) -> Model | None:
     row = _table().get(gpu.name) if gpu else None
     if gpu is None or row is None:
         return None
+    form, part = "", 1.0
     for word, different in row.get("forms", {}).items():
         if word.lower() in name.lower():
+            form = word
+            part = min(different[key] / row[key] if key in different else 1.0 for key in ("bf16", "memory"))
             row = {**row, **different}
     return Model(
         name=gpu.name,
@@ -63,7 +70,15 @@ def find(name: str, memory: float = 0) -> Model | None:
         memory=row.get("memory"),
         link=Link(**row["link"]) if "link" in row else None,
         bus={int(count): speed for count, speed in row.get("bus", {}).items()},
+        form=form,
+        part=part,
     )
+
+
+def link(name: str, wanted: Wanted) -> Link | None:
+    """The link that such a card has; None for unknown models, and in WSL2, whose word on PCIe means little."""
+    model = find(name) if wanted.platform != "wsl2" else None
+    return model.link if model else None
 
 
 def names() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gpurig.health import models, recording, telemetry, thresholds
@@ -60,10 +61,15 @@ def _of_device(found: Mapping[str, Any], device: Mapping[str, Any], gpu: str, wa
     if (best := number(part(device.get("copy")), "best")) is not None:
         words = Words(unknown=unknown, low="Its memory is slower than its model's should be.", advice=COOL)
         yield graded(f"{gpu}: device copy", best, "GB/s", wanted, peak=_copy_peak(model, wanted), words=words)
+    else:
+        yield _not_measured(f"{gpu}: device copy", device, "copy")
     for key, direction in (("to_device", "to"), ("from_device", "from")):
+        name = f"{gpu}: pinned copy {direction} device"
         if (best := number(part(device.get(key)), "best")) is not None:
             peak, words = _pinned_peak(row, model, wanted), _pinned_words(row, unknown)
-            yield graded(f"{gpu}: pinned copy {direction} device", best, "GB/s", wanted, peak=peak, words=words)
+            yield _by_model(graded(name, best, "GB/s", wanted, peak=peak, words=words), row, model, wanted)
+        else:
+            yield _not_measured(name, device, key)
     if device.get("problem") or number(matmul, "best") is None:
         yield _failed(f"{gpu}: speed", str(device.get("problem") or "no figure was taken"))
 
@@ -107,6 +113,28 @@ def _pinned_peak(row: recording.Row, model: Model | None, wanted: Wanted) -> Pea
         warn=thresholds.of("warn_pinned_part", wanted),
         lenient=wanted.platform == "wsl2" or told is None,
     )
+
+
+def _by_model(finding: Finding, row: recording.Row, model: Model | None, wanted: Wanted) -> Finding:
+    """The same, and a warning where the link that the model has would be faster than the one that the system gives it."""
+    told, own = _link(row), model.link if model else None
+    if wanted.platform == "wsl2" or not told or not own or told.speed >= own.speed or finding.verdict != "PASS":
+        return finding
+    least = thresholds.of("warn_pinned_part", wanted).value * own.speed
+    if finding.figure is None or finding.figure >= least:
+        return finding
+    return replace(
+        finding,
+        verdict="WARN",
+        expected=f"{finding.expected}; {least:.4g} GB/s or more on PCIe {own.generation}.0 x{own.lanes}, which the model has",
+        reason="Its link is as fast as it is set up, and slower than the card's own.",
+        advice="See its PCIe lanes and generation under load above; of a rented machine, take another where it matters.",
+    )
+
+
+def _not_measured(name: str, device: Mapping[str, Any], key: str) -> Finding:
+    why = str(part(device.get(key)).get("skipped") or device.get("problem") or "the recording has no figure of it")
+    return Finding(name=name, verdict="SKIP", reason=f"it was not measured: {why}")
 
 
 def _pinned_words(row: recording.Row, unknown: str) -> Words:

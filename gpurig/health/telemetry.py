@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gpurig.health import ecc, nvlink, recording, thresholds
-from gpurig.health.busy import reasons, temperature, under_load
+from gpurig.health import ecc, models, nvlink, recording, thresholds
+from gpurig.health.busy import memory_temperature, reasons, temperature, under_load
 from gpurig.health.cells import broken, not_told, number, of_server, text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.recording import Row
@@ -60,6 +60,7 @@ def _at_rest(gpu: str, row: Row, wanted: Wanted, *, loaded: bool) -> Iterator[Fi
     drawn, limit = number(row, "power.draw"), number(row, "enforced.power.limit", "power.limit")
     busy = bool(drawn and limit and drawn > BUSY_PART * limit)
     yield temperature(f"{gpu}: temperature", row, wanted, "warm_temperature_busy" if busy else "warm_temperature_idle")
+    yield from memory_temperature(f"{gpu}: memory's temperature", [row], wanted)
     yield _power_limit(f"{gpu}: power limit", row, wanted)
     if not loaded:
         yield _link(f"{gpu}: PCIe link", row, wanted)
@@ -116,6 +117,17 @@ def _link(name: str, row: Row, wanted: Wanted) -> Finding:
         return not_told(name, row, "pcie.link.width.current", wanted)
     value = f"generation {now:g} of {best:g}, x{lanes:g} of x{most:g}"
     least = thresholds.of("min_pcie_width", wanted)
+    own = models.link(text(row, "name"), wanted)
+    if own and (most < own.lanes or best < own.generation):
+        return Finding(
+            name=name,
+            verdict="WARN",
+            value=value,
+            expected=f"generation {own.generation}, x{own.lanes}, which the model has",
+            source="gpurig/health/models.toml",
+            reason="The system gives the card less than it can use: copies to and from it are slower.",
+            advice="Use another slot, or set its generation to Auto in the BIOS; of a rented machine, take another.",
+        )
     if lanes < max(most, least.value) or now < best:
         return Finding(name=name, verdict="SKIP", value=value, reason=REST)
     return Finding(name=name, verdict="PASS", value=value, expected="what GPU and system can", source=least.source)

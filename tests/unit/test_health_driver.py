@@ -97,6 +97,38 @@ class TestDriver:
         )
         assert self.judge(smi(SERVER), wanted(gpu="H100"))["GPU 0: memory"].verdict == "PASS"
 
+    @pytest.mark.parametrize(
+        ("name", "mib", "ecc", "verdict"),
+        [
+            ("NVIDIA GeForce RTX 3090", 24564, "[N/A]", "PASS"),
+            ("NVIDIA GeForce RTX 3090", 23348, "[N/A]", "PASS"),
+            ("NVIDIA GeForce RTX 3090", 23340, "[N/A]", "FAIL"),
+            ("NVIDIA L4", 23034, "Enabled", "PASS"),
+            ("NVIDIA L4", 21880, "Enabled", "FAIL"),
+            ("NVIDIA L4", 23034, "Disabled", "FAIL"),
+            ("NVIDIA H100 80GB HBM3", 81559, "Enabled", "PASS"),
+            ("NVIDIA H100 80GB HBM3", 77800, "Enabled", "FAIL"),
+        ],
+    )
+    def test_memory_is_counted_in_gib_less_what_ecc_takes(self, name: str, mib: int, ecc: str, verdict: str) -> None:
+        found = smi({"name": name, "memory.total": f"{mib}", "ecc.mode.current": ecc})
+        assert self.judge(found)["GPU 0: memory"].verdict == verdict
+
+    @pytest.mark.parametrize(
+        ("name", "gpu", "verdict", "value"),
+        [
+            ("NVIDIA H100 PCIe", "H100", "WARN", "NVIDIA H100 PCIe (PCIe form)"),
+            ("NVIDIA H200 NVL", "H200", "WARN", "NVIDIA H200 NVL (NVL form)"),
+            ("NVIDIA A100 80GB PCIe", "A100 80GB", "PASS", "NVIDIA A100 80GB PCIe (PCIe form)"),
+            ("NVIDIA H100 80GB HBM3", "H100", "PASS", "NVIDIA H100 80GB HBM3"),
+            ("NVIDIA H100 PCIe", "H200", "FAIL", "NVIDIA H100 PCIe (PCIe form)"),
+        ],
+    )
+    def test_a_slower_form_of_the_model_is_seen(self, name: str, gpu: str, verdict: str, value: str) -> None:
+        mib = {"A100": "81920", "H100": "81559", "H200": "143771"}[name.split()[1]]
+        model = self.judge(smi({"name": name, "memory.total": mib}), wanted(gpu=gpu))["GPU 0: model"]
+        assert (model.verdict, model.value) == (verdict, value)
+
     def test_an_unknown_model_is_reported_without_a_verdict(self) -> None:
         memory = self.judge(smi({"name": "NVIDIA Z9000", "memory.total": "1000"}))["GPU 0: memory"]
         assert (memory.verdict, memory.value) == ("SKIP", "1.0 GB")

@@ -149,8 +149,12 @@ class TestGather:
         assert "python3: not found" in judged["driver"][0].value
 
     def test_without_pytorch_what_needs_it_is_skipped(self) -> None:
-        found = gather.full(place(environments=("pytorch",)), gather.quick(place(gpu=False)))
+        found = gather.full(place(), gather.quick(place(gpu=False)))
         assert [found[name] for name in layers.SLOW] == 3 * [{"skipped": gather.WITHOUT_TORCH}]
+
+    def test_environments_without_pytorch_are_noted_as_lacking_it(self) -> None:
+        assert gather.full(place(environments=("mlflow",)), {})["numbers"]["lacking"]
+        assert "lacking" not in gather.full(place(gpu=False, environments=("mlflow",)), {})["numbers"]
 
     def test_pytorch_is_asked_with_the_python_of_the_environment_that_has_it(self) -> None:
         where = f"{gather.ENVIRONMENTS}/pytorch/.venv"

@@ -24,18 +24,35 @@ class TestKernelLog:
         assert self.judge(code=1, err="Operation not permitted")["Xid errors"].verdict == "SKIP"
         assert self.judge(lines=0)["Xid errors"].verdict == "SKIP"
 
-    @pytest.mark.parametrize("number", [13, 31, 43, 45, 63, 68, 92, 109])
+    @pytest.mark.parametrize("number", [13, 31, 43, 45, 63, 68, 92, 94, 109, 121])
     def test_errors_of_programs_are_warnings(self, number: int) -> None:
         line = f"NVRM: Xid (PCI:0000:0c:00): {number}, pid=12, name=python3, something"
         assert self.judge(line)[f"Xid {number}, GPU 0"].verdict == "WARN"
 
-    @pytest.mark.parametrize("number", [48, 62, 64, 74, 79, 94, 95, 119, 120, 140, 154])
+    @pytest.mark.parametrize("number", [48, 62, 64, 74, 79, 95, 119, 120, 140, 154])
     def test_errors_of_the_hardware_fail(self, number: int) -> None:
         finding = self.judge(f"NVRM: Xid (PCI:0000:0c:00): {number}, pid='<unknown>', name=<unknown>")[
             f"Xid {number}, GPU 0"
         ]
         assert finding.verdict == "FAIL"
         assert finding.reason
+
+    def test_a_contained_error_asks_for_the_program_to_be_restarted(self) -> None:
+        assert "Restart the program" in self.judge("NVRM: Xid (PCI:0000:0c:00): 94, pid=12, x")["Xid 94, GPU 0"].advice
+
+    @pytest.mark.parametrize("number", [144, 145, 146, 147, 148, 149, 150])
+    def test_errors_of_nvlink_5_fail_where_they_are_fatal(self, number: int) -> None:
+        line = f"NVRM: Xid (PCI:0000:0c:00): {number}, UNIT {{}} XC0 i0 Link 00 (0x00000004 0x00000000)"
+        name = f"Xid {number}, GPU 0"
+        assert self.judge(line.format("Nonfatal"))[name].verdict == "WARN"
+        assert self.judge(line.format("Fatal"), line.format("Nonfatal"))[name].verdict == "FAIL"
+
+    def test_a_gpu_that_has_recovered_is_no_failure(self) -> None:
+        line = "NVRM: Xid (PCI:0000:0c:00): 154, GPU recovery action changed from {} to {}"
+        asks, fine = "0x1 (GPU Reset Required)", "0x0 (None)"
+        name = "Xid 154, GPU 0"
+        assert self.judge(line.format(fine, asks), line.format(asks, fine))[name].verdict == "WARN"
+        assert self.judge(line.format(asks, fine), line.format(fine, asks))[name].verdict == "FAIL"
 
     def test_an_unknown_number_is_a_warning(self) -> None:
         assert self.judge("NVRM: Xid (PCI:0000:0c:00): 999, something")["Xid 999, GPU 0"].verdict == "WARN"

@@ -95,6 +95,12 @@ def test_a_hang_says_what_to_try(keys: dict[str, Any], advice: str) -> None:
     assert advice in found[VALUES].advice
 
 
+@pytest.mark.parametrize("count", [2, 7, 9])
+def test_all_gpus_must_take_part(count: int) -> None:
+    (found,) = findings(section(count)).values()
+    assert (found.name, found.verdict, found.value) == (VALUES, "FAIL", f"{count} of 8 GPUs took part")
+
+
 def test_one_gpu_is_skipped() -> None:
     (found,) = findings({"count": 1, "problem": "", "skipped": "there is one GPU"}).values()
     assert (found.verdict, found.reason) == ("SKIP", "there is one GPU")

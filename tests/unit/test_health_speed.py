@@ -108,8 +108,10 @@ class TestLink:
             (22.1, 4, 16, "PASS"),
             (21.9, 4, 16, "WARN"),
             (15.7, 4, 16, "FAIL"),
-            (5.6, 4, 4, "PASS"),  # a riser: its lanes are judged elsewhere, and these it uses
-            (11.1, 3, 16, "PASS"),
+            (5.6, 4, 4, "WARN"),  # a riser: it uses its lanes, and the model has more
+            (3.8, 4, 4, "FAIL"),
+            (11.1, 3, 16, "WARN"),
+            (22.1, 5, 8, "PASS"),  # as fast as the model's own
             (44.2, 5, 16, "PASS"),
             (25.0, 5, 16, "FAIL"),
         ],
@@ -182,7 +184,13 @@ def test_capped_power_is_in_the_message_only() -> None:
 def test_samples_under_load_are_judged_too() -> None:
     found = findings(section(device(), samples=samples("0, P2, 440, 450, 450, 4, 4, 4, 16")))
     assert found["GPU 0: PCIe lanes under load"].verdict == "FAIL"
-    assert found[TO].verdict == "PASS"
+    assert found[TO].verdict == "PASS"  # 25 GB/s is what its own link would give
+
+
+@pytest.mark.parametrize(("key", "name"), [("copy", COPY), ("to_device", TO), ("from_device", FROM)])
+def test_a_copy_that_was_not_measured_is_skipped_with_the_reason(key: str, name: str) -> None:
+    found = findings(section({**device(), key: {}}))[name]
+    assert (found.verdict, found.reason) == ("SKIP", "it was not measured: the recording has no figure of it")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ class TestTelemetry:
             ("remapped memory rows", {"remapped_rows.pending": "Yes"}, "FAIL"),
             ("remapped memory rows", {"remapped_rows.failure": "1"}, "FAIL"),
             ("remapped memory rows", {"remapped_rows.failure": "[N/A]"}, "SKIP"),
+            ("remapped memory rows", {"remapped_rows.uncorrectable": "1"}, "WARN"),
+            ("memory's temperature", {"temperature.memory": "94"}, "PASS"),
+            ("memory's temperature", {"temperature.memory": "95"}, "WARN"),
+            ("memory's temperature", {"temperature.memory": "105"}, "FAIL"),
             ("retired memory pages", {"retired_pages.double_bit.count": "0"}, "PASS"),
             ("retired memory pages", {"retired_pages.double_bit.count": "10"}, "WARN"),
             ("retired memory pages", {"retired_pages.double_bit.count": "11"}, "FAIL"),
@@ -168,6 +172,8 @@ class TestUnderLoad:
         "pcie.link.gen.max": "4",
         "pcie.link.width.current": "16",
         "pcie.link.width.max": "16",
+        "clocks.sm": "1695",
+        "clocks.max.sm": "2100",
     }
 
     def judge(self, *changes: dict[str, str], of: Wanted | None = None) -> dict[str, Finding]:
