@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,7 +20,19 @@ ENVIRONMENTS = "/opt/gpurig/environments"
 KERNEL = Path(__file__).parent / "probes" / "kernel.py"
 
 REFUSALS = (401, 403, 404)
+SETTLED_SECONDS = 60
+"""Whatever failed more than once and has run for less than that is not trusted to go on running."""
+
 SILENT = "nothing answers at its port"
+
+
+class State(NamedTuple):
+    """What the init system says of a service. restarts: after failures, without a person's; seconds: since its last start."""
+
+    running: str
+    at_boot: bool
+    restarts: int
+    seconds: int
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +51,12 @@ def test_runs(wanted: dict[str, Service], target: Target, host: Any, check: Any,
     """Now, and after the next start of the host."""
     state = _systemd if target.capabilities.init == "systemd" else _supervisor
     for name in wanted:
-        running, at_boot = state(host, name)
+        running, at_boot, restarts, seconds = state(host, name)
+        loops = restarts > 1 and seconds < SETTLED_SECONDS
         check(
             f"{name}: runs",
-            running in ("active", "RUNNING"),
-            value=running,
+            running in ("active", "RUNNING") and not loops,
+            value=f"{running}, failed {restarts} times, last start {seconds} s ago" if loops else running,
             expected="running",
             reason="It was stopped, or it ends again and again.",
             advice=f"Read `rig connect {target.host.name} -- {_log_command(target, name)}`. {fix}",
@@ -197,16 +210,29 @@ def test_jupyter_kernel(wanted: dict[str, Service], target: Target, host: Any, c
     )
 
 
-def _systemd(host: Any, name: str) -> tuple[str, bool]:
-    shown = host.run(f"systemctl show gpurig-{name} --property=ActiveState,UnitFileState").stdout
+def _systemd(host: Any, name: str) -> State:
+    shown = host.run(f"systemctl show gpurig-{name} --property=ActiveState,UnitFileState,NRestarts,MainPID").stdout
     facts = dict(line.partition("=")[::2] for line in shown.splitlines())
-    return facts.get("ActiveState", "unknown"), facts.get("UnitFileState") == "enabled"
+    seconds = host.run("ps -o etimes= -p %s", facts.get("MainPID", "0")).stdout
+    return State(
+        facts.get("ActiveState", "unknown"),
+        facts.get("UnitFileState") == "enabled",
+        int(facts.get("NRestarts") or 0),
+        int(seconds.strip() or 0),
+    )
 
 
-def _supervisor(host: Any, name: str) -> tuple[str, bool]:
+def _supervisor(host: Any, name: str) -> State:
+    """Supervisor counts no failures, but start-as does: it keeps the time of the last start, and how many came in a row."""
     said = host.run(f"supervisorctl status gpurig-{name}").stdout.split()
     starts = "test -x /etc/gpurig/boot.d/10-supervisor && grep -qx autostart=true /etc/supervisor/conf.d/gpurig-%s.conf"
-    return said[1] if len(said) > 1 else "unknown", host.run(starts, name).rc == 0
+    last, failures, now = (*host.run(f"cat /run/gpurig/{name}.starts; date +%s").stdout.split(), "0", "0", "0")[:3]
+    return State(
+        said[1] if len(said) > 1 else "unknown",
+        host.run(starts, name).rc == 0,
+        int(failures),
+        max(0, int(now) - int(last)),
+    )
 
 
 def _log_command(target: Target, name: str) -> str:
