@@ -14,12 +14,19 @@ from typing import Any
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from gpurig import conda, environment_keys
 from gpurig.errors import ConfigError
 
 PYTHON = ">=3.11,<3.13"
 """For what does not say which Python it wants: the versions for which most packages have wheels."""
+
+KERNEL = "ipykernel"
+"""What makes an environment a Jupyter kernel."""
+
+SHORT = re.compile(r"[0-9a-f]{4,39}")
+"""A commit's hash that was cut off."""
 
 COPIED = ("smoke.py", "service.py", "requirements.lock", "requirements.*.lock")
 """What a folder may bring of an environment beside its pyproject.toml."""
@@ -53,22 +60,46 @@ def read(origin: str, report: Callable[[str], object]) -> Origin:
     files; or a repository as URL@COMMIT. Raises ConfigError with all that cannot be taken over.
     """
     if not origin:
-        return Origin(dependencies=("ipykernel",), packages=("ipykernel",))
+        return Origin(dependencies=(KERNEL,), packages=(KERNEL,))
     url, _, commit = origin.rpartition("@")
     if environment_keys.URL.fullmatch(url) and environment_keys.COMMIT.fullmatch(commit):
         with tempfile.TemporaryDirectory() as scratch:
             report(f"fetching {url} at {commit[:12]}")
             _fetch(url, commit, Path(scratch))
-            return _of_repository(Path(scratch), {"url": url, "commit": commit})
+            return _with_kernel(_of_repository(Path(scratch), {"url": url, "commit": commit}), report)
     path = Path(origin).expanduser()
     if path.is_dir():
-        return _of_folder(path)
+        return _with_kernel(_of_folder(path), report)
     if path.is_file():
-        return _of_file(path)
+        return _with_kernel(_of_file(path), report)
+    if environment_keys.URL.fullmatch(url) and SHORT.fullmatch(commit):
+        raise ConfigError(
+            f"--from {origin}: the commit {commit} is too short; write its full hash of 40 characters, as "
+            "`git rev-parse` shows it."
+        )
     raise ConfigError(
         f"--from {origin}: there is no such file or folder. A repository is written as URL@COMMIT, with the full hash of "
         "40 characters."
     )
+
+
+def _with_kernel(found: Origin, report: Callable[[str], object]) -> Origin:
+    """With ipykernel among the dependencies that are written anew; where they are somebody else's, that is only said."""
+    listed = found.dependencies or found.packages
+    if any(_name(line) == KERNEL for line in listed):
+        return found
+    if found.project or conda.FILE in found.files or "lock" in found.source:
+        report(f"without {KERNEL} among its dependencies it will be no Jupyter kernel")
+        return found
+    report(f"{KERNEL} added to the dependencies, so that it can be a Jupyter kernel; take it out if it need not")
+    return replace(found, dependencies=(*found.dependencies, KERNEL))
+
+
+def _name(line: str) -> str:
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        return ""
 
 
 def requirements(file: Path) -> tuple[list[str], list[str]]:

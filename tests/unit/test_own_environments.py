@@ -58,7 +58,12 @@ class TestNew:
         (tmp_path / "limits.txt").write_text("scipy<1.13\n")
         folder = make(tmp_path / "mine", tmp_path / "r.txt")
         project = project_of(folder)
-        assert project["project"]["dependencies"] == ["numpy==2.4.6", "torch>=2.14", 'pywin32; sys_platform == "win32"']
+        assert project["project"]["dependencies"] == [
+            "numpy==2.4.6",
+            "torch>=2.14",
+            'pywin32; sys_platform == "win32"',
+            "ipykernel",
+        ]
         assert project["tool"]["uv"] == {"constraint-dependencies": ["scipy<1.13"]}
         assert project["tool"]["gpurig"] == {"disk_gb": new_environment.DISK_GB_TORCH}
         assert 'PACKAGES = ["numpy", "torch"]\n' in (folder / "smoke.py").read_text()
@@ -122,6 +127,33 @@ class TestNew:
         with pytest.raises(ConfigError, match="this is no conda environment"):
             make(tmp_path / "mine", tmp_path / "environment.yml")
 
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            ({"requirements.txt": "six\n"}, "ipykernel added to the dependencies"),
+            ({"requirements.txt": "IPyKernel>=6\n"}, ""),
+            ({"pyproject.toml": '[project]\nname = "x"\ndependencies = ["six"]\n'}, "it will be no Jupyter kernel"),
+            ({"pyproject.toml": '[project]\nname = "x"\ndependencies = ["ipykernel"]\n'}, ""),
+        ],
+    )
+    def test_whether_it_will_be_a_jupyter_kernel_is_said(
+        self, tmp_path: Path, files: dict[str, str], said: str
+    ) -> None:
+        origin = tmp_path / "origin"
+        origin.mkdir()
+        for name, text in files.items():
+            (origin / name).write_text(text)
+        lines: list[str] = []
+        found = origins.read(str(origin), lines.append)
+        assert said in "".join(lines)
+        assert bool(lines) == bool(said)
+        assert found.project or len([line for line in found.dependencies if "ipykernel" in line.lower()]) == 1
+
+    @pytest.mark.parametrize("url", ["https://h/x.git", "git@h:x", "/srv/x.git"])
+    def test_a_commit_that_was_cut_off_is_said(self, tmp_path: Path, url: str) -> None:
+        with pytest.raises(ConfigError, match="the commit abc123 is too short; write its full hash of 40 characters"):
+            make(tmp_path / "mine", f"{url}@abc123")
+
     @pytest.mark.parametrize("origin", ["/nowhere/x", "https://h/x@main", "x@" + "a" * 40])
     def test_what_is_not_there_is_said(self, tmp_path: Path, origin: str) -> None:
         with pytest.raises(ConfigError, match="there is no such file or folder"):
@@ -165,7 +197,7 @@ class TestRepository:
         (repository / "requirements.txt").write_text("idna\n")
         committed(repository)
         folder = make(tmp_path / "mine", f"{repository}@{commit}")
-        assert project_of(folder)["project"]["dependencies"] == ["six"]
+        assert project_of(folder)["project"]["dependencies"] == ["six", "ipykernel"]
         assert project_of(folder)["tool"]["gpurig"]["source"] == {"url": str(repository), "commit": commit}  # type: ignore[index]  # TOML
 
     def test_a_commit_that_is_not_there_is_said(self, repository: Path, tmp_path: Path) -> None:
