@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,9 @@ FILE = Path(__file__).with_name("torch_builds.toml")
 Capability = tuple[int, int]
 
 CPU = "cpu"
+
+NEWEST = "9999"
+"""A driver that is newer than any."""
 
 
 class RefusedError(Exception):
@@ -111,7 +114,7 @@ def _check_gpu(machine: Machine) -> None:
     advice = {
         "wsl2": "Install NVIDIA's driver 580 or newer in Windows (never in WSL2), then run `wsl --shutdown` there",
         "container": "Its provider has to pass a GPU through to the container: `rig rebuild` makes the host anew",
-        "native": "Load the driver (role drivers; `rig verify` shows what is wrong)",
+        "native": "Load the driver (role nvidia_driver; `rig verify` shows what is wrong)",
     }[machine.platform]
     raise RefusedError(
         f"a GPU is expected here, but {found}. {advice}; or take the GPU out of this host's configuration."
@@ -131,7 +134,9 @@ def _why(name: str, python: str, locks: Sequence[Lock], machine: Machine) -> str
     )
     said = f"none of its builds works on this host's GPUs ({here}): {have}."
     could = [build for build in published(torch) if not any(objections(build, torch, machine))]
-    if could and not locks[0].extra:
+    if locks[0].extra:
+        return f"{said} {_of_source(name, locks, machine)}"
+    if could:
         return f"{said} `rig env lock {name} --build {_best(could)}` makes one that does."
     return f"{said} {_other_way(torch, python, machine)}"
 
@@ -142,11 +147,19 @@ def _best(builds: Sequence[str]) -> str:
     return next((build for build in preferred if build in builds), builds[-1])
 
 
+def _of_source(name: str, locks: Sequence[Lock], machine: Machine) -> str:
+    """What to do where the lock of the environment's own repository fixes the build: the driver for it, or another commit."""
+    newest_driver = replace(machine, driver=NEWEST)
+    for lock in locks:
+        if lock.build != CPU and not any(objections(lock.build, lock.torch, newest_driver)):
+            needed = "; ".join(objections(lock.build, lock.torch, machine))
+            return f"The repository's own {lock.file} fixes the build: {needed}. Install such a driver, or leave {name} out here."
+    return f"The repository's own {locks[0].file} fixes the build: leave {name} out here, or name a commit with another in environments_sources."
+
+
 def _other_way(torch: str, python: str, machine: Machine) -> str:
     """What to do where no build of this PyTorch works here: a newer driver, or another PyTorch."""
-    from dataclasses import replace
-
-    newest_driver = replace(machine, driver="9999")
+    newest_driver = replace(machine, driver=NEWEST)
     with_newer = [build for build in published(torch) if not any(objections(build, torch, newest_driver))]
     if with_newer:
         return f"PyTorch {torch} works here with a newer driver: {'; '.join(objections(_best(with_newer), torch, machine))}."

@@ -208,6 +208,18 @@ class TestOwnLockOfASource:
             choose("nanochat", ">=3.10", self.LOCKS, machine("560.10", "12.0"))
         assert "rig env lock" not in str(refused.value)
 
+    @pytest.mark.parametrize(
+        ("driver", "capability", "advice"),
+        [
+            ("560.10", "12.0", "Install such a driver, or leave nanochat out"),
+            ("580", "6.1", "name a commit with another"),
+        ],
+    )
+    def test_the_advice_speaks_of_its_own_build_alone(self, driver: str, capability: str, advice: str) -> None:
+        with pytest.raises(RefusedError, match=advice) as refused:
+            choose("nanochat", ">=3.10", self.LOCKS, machine(driver, capability))
+        assert "cu130" not in str(refused.value)
+
     def test_where_nobody_said_for_which_cuda_it_is_the_gpu_extra_is_taken(self) -> None:
         unknown = [
             Lock(file="uv.lock", build="", extra="gpu", digest="a"),
