@@ -37,7 +37,9 @@ def gpurig_environments(
 ) -> dict[str, Any]:
     """What a host gets of these environments, and what is wrong with them; see gpurig.installation.chosen."""
     machine = Machine.from_facts(gpu, expected=expected)
-    found, problems = installation.chosen(names, Path(folder), machine, sources)
+    path, here = Path(folder).resolve(), Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path  # problems name files by it
+    found, problems = installation.chosen(names, shown, machine, sources)
     return {"environments": [one.to_dict() for one in found], "problems": problems}
 
 

@@ -53,6 +53,7 @@ class Configured:
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         ours = {
             "ANSIBLE_CONFIG": str(catalogue.ROOT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",  # a message on one line, in which tests look for words
             "GPURIG_HOME": str(self.stack.home),
             "GPURIG_STACK": self.stack.name,
             "GPURIG_ENGINE": "embedded",
