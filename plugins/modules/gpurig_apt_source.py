@@ -59,7 +59,7 @@ def main() -> None:
 def ensure(apt: Path, wanted: dict[str, Any], *, write: bool) -> list[dict[str, str]]:
     """Bring the files into the state that is wanted, and tell what differed. Raises ValueError for another key."""
     source = apt / "sources.list.d" / f"gpurig-{wanted['name']}.sources"
-    keyring, data = _keyring(apt / "keyrings", wanted)
+    keyring, data = _keyring(apt, wanted)
     text = listing(wanted, str(keyring))
     before = source.read_text() if source.exists() else ""
     found = [{"before": before, "after": text, "before_header": str(source), "after_header": str(source)}]
@@ -84,10 +84,11 @@ def listing(wanted: dict[str, Any], keyring: str) -> str:
     return "\n".join([*lines, f"Signed-By: {keyring}", ""])
 
 
-def _keyring(folder: Path, wanted: dict[str, Any]) -> tuple[Path, bytes]:
+def _keyring(apt: Path, wanted: dict[str, Any]) -> tuple[Path, bytes]:
     """Where the key lies or will lie, and its bytes if it must be written. apt tells armoured keys by the file's ending."""
     if not wanted["key"]:
-        return Path(DISTRIBUTION_KEY), b""
+        return _own_key(apt / "sources.list.d/debian.sources"), b""
+    folder = apt / "keyrings"
     expected = wanted["fingerprint"].replace(" ", "").upper()
     for suffix in (".asc", ".gpg"):
         keyring = folder / f"gpurig-{wanted['name']}{suffix}"
@@ -105,6 +106,12 @@ def _keyring(folder: Path, wanted: dict[str, Any]) -> tuple[Path, bytes]:
         )
     suffix = ".asc" if data.lstrip().startswith(b"-----BEGIN") else ".gpg"
     return folder / f"gpurig-{wanted['name']}{suffix}", data
+
+
+def _own_key(source: Path) -> Path:
+    """The distribution's key as its own source names it: apt refuses one address with two names for its key."""
+    found = re.search(r"^Signed-By:[ \t]*(/\S+)", source.read_text() if source.exists() else "", re.MULTILINE)
+    return Path(found.group(1) if found else DISTRIBUTION_KEY)
 
 
 def fingerprints(data: bytes) -> list[str]:

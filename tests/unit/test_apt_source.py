@@ -113,3 +113,19 @@ def test_a_part_of_the_distribution_is_signed_by_its_own_keys(apt: Path) -> None
     text = (apt / "sources.list.d/gpurig-non-free.sources").read_text()
     assert "Components: non-free\n" in text
     assert f"Signed-By: {source.DISTRIBUTION_KEY}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "key"),
+    [
+        ("Types: deb\nSigned-By: /usr/share/keyrings/debian-archive-keyring.pgp\n", "debian-archive-keyring.pgp"),
+        ("Types: deb\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n", "debian-archive-keyring.gpg"),
+    ],
+    ids=["a file", "in the source itself"],
+)
+def test_the_distribution_s_key_is_called_as_its_own_source_calls_it(apt: Path, own: str, key: str) -> None:
+    """Otherwise apt refuses everything: `Conflicting values set for option Signed-By`."""
+    (apt / "sources.list.d/debian.sources").write_text(own)
+    given = {"name": "x", "uri": "http://example.org/debian", "suite": "trixie", "components": ["contrib"]}
+    source.ensure(apt, {**given, "key": None, "fingerprint": None}, write=True)
+    assert f"Signed-By: /usr/share/keyrings/{key}\n" in (apt / "sources.list.d/gpurig-x.sources").read_text()
