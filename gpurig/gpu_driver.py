@@ -54,8 +54,10 @@ class Driver:
     refusals: tuple[str, ...] = ()
 
 
-def choose(facts: Mapping[str, Any], branch: str, source: str, release: str, kernel: str) -> Driver:
-    """The driver for a host. facts: gpurig_gpu; source: `auto`, `distribution` or `nvidia`; kernel: as `uname -r` tells it."""
+def choose(facts: Mapping[str, Any], branch: str, source: str, release: str, kernel: str, foreign: str = "") -> Driver:
+    """The driver for a host. facts: gpurig_gpu; source: `auto`, `distribution` or `nvidia`; kernel: as `uname -r` tells it;
+    foreign: what is there of a driver from elsewhere, see gpu_packages.foreign.
+    """
     if not re.fullmatch(r"\d{3}", branch):
         return Driver(
             refusals=(f'nvidia_driver {branch} is no branch: write its three digits in quotes, such as "580"',)
@@ -85,6 +87,7 @@ def choose(facts: Mapping[str, Any], branch: str, source: str, release: str, ker
         modules=("nvidia", "nvidia_uvm", *(["ib_umad"] if hidden else [])),
         dkms=origin != "ubuntu",
         refusals=(
+            *([foreign] if foreign else []),
             *_about_gpus(generations, int(branch)),
             *_about_source(origin, branch, row, flavour, kernel, switched=switched),
             *(_about_secure_boot(facts["secure_boot"]) if origin != "ubuntu" else []),
@@ -158,7 +161,12 @@ def _nvidia(branch: str, family: str, is_open: bool) -> tuple[str, list[str]]:
         ]
     number = f"-{branch}" if int(branch) < FIRST_WITHOUT_NUMBER else ""
     leading = f"libnvidia-compute{number}"
-    return leading, [f"nvidia-dkms{number}{'-open' if is_open else ''}", leading, f"nvidia-utils{number}"]
+    return leading, [
+        f"nvidia-dkms{number}{'-open' if is_open else ''}",
+        leading,
+        f"nvidia-utils{number}",
+        "nvidia-persistenced",
+    ]
 
 
 def _kernel(flavour: str) -> list[str]:
@@ -192,6 +200,11 @@ def _about_source(
     if origin == "ubuntu" and branch in table()["transitional"]:
         successor = table()["transitional"][branch]
         yield f'Ubuntu has replaced its branch {branch} by {successor}: write nvidia_driver: "{successor}"'
+    elif origin == "ubuntu" and branch not in table()["server"]["branches"]:
+        yield (
+            f"Ubuntu's server series has no branch {branch}: write {' or '.join(table()['server']['branches'])} as nvidia_driver, "
+            "or nvidia_driver_source: nvidia"
+        )
     if origin == "debian" and branch != row["branch"]:
         yield (
             f'Debian\'s own packages are of branch {row["branch"]}, not {branch}: write nvidia_driver: "{row["branch"]}", '

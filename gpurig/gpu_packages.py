@@ -50,6 +50,29 @@ def fabric_manager(names: Iterable[str], driver: str, listing: str) -> str:
     return ""
 
 
+def foreign(seen: str) -> str:
+    """Why a driver that is there already comes from elsewhere and must go first; empty for none.
+
+    seen: a line `installer <path>` for each program or module that NVIDIA's .run file left and no package owns, and
+    `package <name> <version> <state>` for each package with libcuda.
+    """
+    rows = [line.split() for line in seen.splitlines()]
+    left = [row[1] for row in rows if row[:1] == ["installer"]]
+    if left:
+        return (
+            f"NVIDIA's .run file installed a driver ({', '.join(left)}), which packages would break: "
+            "run `sudo nvidia-uninstall` on the host, reboot it, and run this again"
+        )
+    # https://launchpad.net/~graphics-drivers marks its versions so.
+    for row in rows:
+        if row[:1] == ["package"] and row[-1] == "installed" and "~gpu" in row[2]:
+            return (
+                f"its driver is of the PPA graphics-drivers ({row[1]} {row[2]}): "
+                "run `sudo ppa-purge ppa:graphics-drivers/ppa` on the host, reboot it, and run this again"
+            )
+    return ""
+
+
 def upstream(version: str) -> str:
     """NVIDIA's part of a package's version: `580.95.05` of `580.95.05-0ubuntu0.24.04.1`."""
     found = re.match(r"(?:\d+:)?([\d.]+)", version)

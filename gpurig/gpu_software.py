@@ -11,16 +11,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpurig import drivers
-from gpurig.gpu_driver import Driver, choose, reboot, table
+from gpurig.gpu_driver import BLACKWELL, LEGACY, Driver, choose, generation, reboot, table
+from gpurig.gpu_packages import foreign
 
-TURING = (7, 5)
-BLACKWELL = (10, 0)
+GENERATIONS = {(10, 0): BLACKWELL, (7, 5): "", (0, 0): LEGACY}
+"""The first compute capability of each; the middle ones are of no concern here."""
+
+FIRST_WITHOUT_LEGACY = (13,)
+FIRST_WITH_BLACKWELL = (12, 8)
+"""Versions of CUDA."""
 
 ENGINES = {"docker": ("docker.io",), "podman": ("podman", "slirp4netns", "uidmap")}
 """The distribution's own packages; the last two let a user run containers without root."""
 
 DOCKER_WITHOUT_CDI = ("bookworm",)
 """Releases whose Docker is older than 25, the first that knows CDI; there the older way with a runtime of NVIDIA's is used."""
+
+PODMAN_WITHOUT_CDI = ("jammy",)
+"""Releases whose Podman is older than 4.1, the first that knows CDI (Ubuntu 22.04: 3.4.4)."""
 
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
 """What `uname -m` says → how NVIDIA calls it."""
@@ -32,6 +40,7 @@ class Wanted:
 
     gpu_driver, init: capabilities of its record. release: such as noble. kernel, architecture: as uname tells them.
     driver: branch, empty for none of ours. source: auto, distribution or nvidia. toolkit: such as 13.0. engine: docker, podman or empty.
+    present: what the role saw of a driver from elsewhere, see gpu_packages.foreign.
     """
 
     gpu_driver: str
@@ -43,6 +52,7 @@ class Wanted:
     source: str = "auto"
     toolkit: str = ""
     engine: str = ""
+    present: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +123,7 @@ def _driver(facts: Mapping[str, Any], wanted: Wanted) -> Driver:
         reason = f"its driver is not ours to install (gpu_driver is {wanted.gpu_driver})"
     if reason:
         return Driver(refusals=(f"{reason}. Remove nvidia_driver from this host",))
-    return choose(facts, wanted.driver, wanted.source, wanted.release, wanted.kernel)
+    return choose(facts, wanted.driver, wanted.source, wanted.release, wanted.kernel, foreign(wanted.present))
 
 
 def _toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Toolkit:
@@ -132,9 +142,17 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
         return
     version, release = drivers.parts(wanted.toolkit), table()["releases"].get(wanted.release)
     name = f"CUDA {wanted.toolkit}"
+    generations = _generations(facts, wanted)
+    oldest = drivers.parts(release["oldest_toolkit"]) if release and facts["platform"] != "wsl2" else (0,)
     if release is None:
         yield f"{name} is known for {', '.join(table()['releases'])}, and this host runs {wanted.release or 'another'}"
-    elif facts["platform"] != "wsl2" and version < drivers.parts(release["oldest_toolkit"]):
+    elif LEGACY in generations and oldest >= FIRST_WITHOUT_LEGACY:
+        yield (
+            f"NVIDIA has no toolkit for its GPU (compute capability below 7.5) and {wanted.release}, where the oldest is "
+            f"{release['oldest_toolkit']}. Remove cuda_toolkit from this host, or use another release"
+        )
+        return
+    elif version < oldest:
         yield f"NVIDIA's oldest toolkit for {wanted.release} is {release['oldest_toolkit']}, not {wanted.toolkit}"
     if wanted.architecture not in ARCHITECTURES:
         yield f"NVIDIA has no packages for {wanted.architecture}"
@@ -142,11 +160,21 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
     if driver and not drivers.enough(f"{driver}.99999" if wanted.driver else driver, least):
         where = "Update it in Windows" if facts["platform"] == "wsl2" else "Use a newer driver"
         yield f"{name} needs driver {least} or newer, found {driver}. {where}, or an older toolkit"
-    capabilities = [drivers.parts(device["capability"]) for device in facts["devices"] if device["capability"]]
-    if capabilities and min(capabilities) < TURING and version >= (13,):
+    if LEGACY in generations and version >= FIRST_WITHOUT_LEGACY:
         yield f'{name} cannot compile for its GPU (compute capability below 7.5): write cuda_toolkit: "12.9"'
-    if capabilities and max(capabilities) >= BLACKWELL and version < (12, 8):
-        yield f'{name} does not know its GPU (Blackwell): write cuda_toolkit: "12.8" or newer'
+    if BLACKWELL in generations and version < FIRST_WITH_BLACKWELL:
+        first = ".".join(map(str, max(FIRST_WITH_BLACKWELL, oldest)))
+        yield f'{name} does not know its GPU (Blackwell): write cuda_toolkit: "{first}" or newer'
+
+
+def _generations(facts: Mapping[str, Any], wanted: Wanted) -> set[str]:
+    """Those of its GPUs: by compute capability where a driver tells it, else by PCI number, on a machine that is to use them."""
+    found = [drivers.parts(device["capability"]) for device in facts["devices"] if device["capability"]]
+    if found:
+        return {next(name for first, name in GENERATIONS.items() if first <= one) for one in found}
+    if facts["platform"] != "native" or wanted.gpu_driver == "none":
+        return set()  # a container sees GPUs that it was not given
+    return {generation(device) for device in facts["pci"]}
 
 
 def _engine(facts: Mapping[str, Any], wanted: Wanted) -> Engine:
@@ -162,9 +190,16 @@ def _engine(facts: Mapping[str, Any], wanted: Wanted) -> Engine:
         return Engine(
             refusals=("it has no systemd to run a container engine. In WSL2 write systemd=true into /etc/wsl.conf",)
         )
+    if wanted.gpu_driver == "none":
+        return Engine(packages=ENGINES[wanted.engine])
+    if wanted.engine == "podman" and wanted.release in PODMAN_WITHOUT_CDI:
+        return Engine(
+            refusals=(
+                f"the Podman of {wanted.release} cannot give GPUs to containers (CDI needs 4.1): write container_engine: docker",
+            )
+        )
     older = wanted.engine == "docker" and wanted.release in DOCKER_WITHOUT_CDI
-    gpu = "runtime" if older else "cdi"
-    return Engine(packages=ENGINES[wanted.engine], gpu=gpu if wanted.gpu_driver != "none" else "")
+    return Engine(packages=ENGINES[wanted.engine], gpu="runtime" if older else "cdi")
 
 
 def _repository(platform: str, wanted: Wanted) -> Repository:

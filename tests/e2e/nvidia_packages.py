@@ -90,7 +90,7 @@ CDI_UNITS = {
 
 CONTAINER_TOOLKIT = [
     package
-    for version in ("1.17.8-1", "1.18.1-1")
+    for version in ("1.17.8-1", "1.18.2-1", "1.19.1-1")
     for package in (
         Package(
             "nvidia-container-toolkit",

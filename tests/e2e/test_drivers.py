@@ -177,6 +177,16 @@ def test_the_driver_on_debian_is_nvidia_s_of_its_branch_and_a_second_run_changes
     assert "linux-image" not in upgrades  # DKMS compiles for new kernels
 
 
+def test_nouveau_stays_where_apt_has_no_driver(clean: Machine) -> None:
+    """Without either of them the next boot would have no display."""
+    run = clean.play("nvidia_driver", gpu(driver="", installed=""), nvidia_driver_branch="615")
+    assert recap(run)["failed"] == 1
+    assert "No package matching 'nvidia-driver-pinning-615'" in run.stdout
+    assert clean.packages() == {}
+    assert "contrib" in clean.host.root("cat /etc/apt/sources.list.d/gpurig-debian.sources")
+    assert clean.host.root("ls /etc/modprobe.d | grep nouveau || true") == ""
+
+
 def test_another_branch_replaces_the_one_that_is_there(clean: Machine) -> None:
     done(clean.play("nvidia_driver", gpu()))
     newer = gpu(driver="590.48.01", installed="590.48.01")
@@ -292,9 +302,9 @@ def test_podman_is_debian_s_and_gets_gpus_by_cdi(clean: Machine) -> None:
     assert clean.host.root("systemctl is-enabled nvidia-cdi-refresh.path") == "enabled\n"
     for options in ([], ["--check", "--diff"]):
         assert done(clean.play("container_engine", gpu(), *options, **wish))["changed"] == 0
-    wish["container_engine_toolkit_version"] = "1.18.1-1"
+    del wish["container_engine_toolkit_version"]  # the default, not the newest
     assert done(clean.play("container_engine", gpu(), **wish))["changed"] > 0
-    assert set(clean.packages().values()) == {"1.18.1-1"}
+    assert set(clean.packages().values()) == {"1.18.2-1"}
 
 
 def test_docker_s_settings_keep_what_is_there_and_its_api_stays_off_the_network(clean: Machine) -> None:

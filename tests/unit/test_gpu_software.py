@@ -129,9 +129,9 @@ def test_a_gpu_s_generation_is_known_without_a_driver(pci: str, name: str) -> No
         (
             "noble",
             RTX_5090,
-            {"driver": "615"},
+            {"driver": "595"},
             "ubuntu",
-            "nvidia-headless-no-dkms-615-server-open linux-modules-nvidia-615-server-open-generic nvidia-utils-615-server",
+            "nvidia-headless-no-dkms-595-server-open linux-modules-nvidia-595-server-open-generic nvidia-utils-595-server",
         ),
         (
             "bookworm",
@@ -160,21 +160,21 @@ def test_a_gpu_s_generation_is_known_without_a_driver(pci: str, name: str) -> No
             RTX_4090,
             {"source": "nvidia"},
             "nvidia",
-            "linux-image-generic linux-headers-generic nvidia-dkms-580-open libnvidia-compute-580 nvidia-utils-580",
+            "linux-image-generic linux-headers-generic nvidia-dkms-580-open libnvidia-compute-580 nvidia-utils-580 nvidia-persistenced",
         ),
         (
             "noble",
             RTX_4090,
             {"source": "nvidia", "driver": "615"},
             "nvidia",
-            "linux-image-generic linux-headers-generic nvidia-dkms-open libnvidia-compute nvidia-utils",
+            "linux-image-generic linux-headers-generic nvidia-dkms-open libnvidia-compute nvidia-utils nvidia-persistenced",
         ),
         (
             "noble",
             V100,
             {"source": "nvidia"},
             "nvidia",
-            "linux-image-generic linux-headers-generic nvidia-dkms-580 libnvidia-compute-580 nvidia-utils-580",
+            "linux-image-generic linux-headers-generic nvidia-dkms-580 libnvidia-compute-580 nvidia-utils-580 nvidia-persistenced",
         ),
     ],
 )
@@ -220,6 +220,16 @@ def test_nvidia_s_own_packages_are_held_at_their_branch_by_nvidia_s_package(
             wanted(driver="570"),
             'Ubuntu has replaced its branch 570 by 580: write nvidia_driver: "580"',
         ),
+        (facts(RTX_4090), wanted(driver="545"), "no branch 545: write 535 or 580"),
+        (facts(RTX_4090), wanted(driver="555"), "no branch 555"),
+        (facts(RTX_4090), wanted(driver="560"), "no branch 560"),
+        (facts(RTX_4090), wanted(driver="590"), 'write nvidia_driver: "595"'),
+        (facts(RTX_4090), wanted(present="installer /usr/bin/nvidia-uninstall\n"), "run `sudo nvidia-uninstall`"),
+        (
+            facts(RTX_4090),
+            wanted(present="package libnvidia-compute-580 580.95.05-0ubuntu0~gpu24.04.1 installed\n"),
+            "ppa-purge",
+        ),
         (facts(RTX_4090), wanted(kernel="6.18.0-custom"), "6.18.0-custom is none of the distribution's"),
         (facts(RTX_4090), wanted("bookworm", kernel="6.1.0-microsoft"), "none of the distribution's"),
         (facts(RTX_4090), wanted("bookworm", source="distribution"), "of branch 535, not 580"),
@@ -230,6 +240,15 @@ def test_nvidia_s_own_packages_are_held_at_their_branch_by_nvidia_s_package(
 def test_a_driver_is_refused_with_the_reason(given: dict[str, Any], asked: Wanted, reason: str) -> None:
     refusals = decide(given, asked).driver.refusals
     assert [text for text in refusals if reason in text] != [], refusals
+
+
+def test_ubuntu_s_own_driver_is_not_taken_for_one_from_elsewhere() -> None:
+    present = (
+        "package libnvidia-compute-580-server 580.95.05-0ubuntu0.24.04.2 installed\n"
+        "package libnvidia-compute-570  not-installed\n"
+        "package libnvidia-compute-575 575.64.03-0ubuntu0~gpu24.04.1 config-files\n"
+    )
+    assert decide(facts(RTX_4090), wanted(present=present)).refusals == ()
 
 
 def test_old_and_middle_aged_gpus_together_get_the_closed_modules() -> None:
@@ -322,6 +341,10 @@ def test_the_toolkit_comes_from_the_release_s_own_folder(
         (facts(RTX_4090), {"toolkit": "13.0", "gpu_driver": "managed", "driver": "570"}, "needs driver 580"),
         (facts(driver="580.95.05", devices=[device("7.0")]), {"toolkit": "13.0"}, "cannot compile for its GPU"),
         (facts(driver="580.95.05", devices=[device("12.0")]), {"toolkit": "12.6"}, "does not know its GPU"),
+        (facts(GTX_1080_TI), {"toolkit": "13.0"}, "cannot compile for its GPU (compute capability below 7.5): write"),
+        (facts(GTX_1080_TI), {"toolkit": "13.0", "gpu_driver": "managed", "driver": "580"}, "cannot compile for"),
+        (facts(RTX_5090), {"toolkit": "12.6"}, 'does not know its GPU (Blackwell): write cuda_toolkit: "12.8"'),
+        (facts(RTX_5090), {"toolkit": "12.6", "release": "trixie"}, 'write cuda_toolkit: "13.0" or newer'),
         (facts(), {"toolkit": "13"}, "write two numbers"),
         (facts(), {"toolkit": "12.4"}, "oldest toolkit for noble is 12.5"),
         (facts(), {"toolkit": "13.0", "release": "sid"}, "this host runs sid"),
@@ -333,9 +356,25 @@ def test_a_toolkit_is_refused_with_the_reason(given: dict[str, Any], asked: dict
     assert [text for text in refusals if reason in text] != [], refusals
 
 
+@pytest.mark.parametrize("toolkit", ["12.9", "13.0"])
+@pytest.mark.parametrize("given", [facts(GTX_1080_TI), facts(driver="580.95.05", devices=[device("6.1")])])
+def test_a_release_without_a_toolkit_for_the_gpu_says_so_and_names_no_other_version(
+    given: dict[str, Any], toolkit: str
+) -> None:
+    refusals = decide(given, wanted("trixie", driver="", gpu_driver="provided", toolkit=toolkit)).toolkit.refusals
+    assert len(refusals) == 1
+    assert "no toolkit for its GPU" in refusals[0]
+    assert "write" not in refusals[0]
+
+
 @pytest.mark.parametrize(
     ("given", "asked"),
     [
+        (facts(GTX_1080_TI), {"toolkit": "12.9"}),
+        (facts(RTX_5090), {"toolkit": "12.8"}),
+        (facts(GTX_1080_TI), {"toolkit": "13.0", "gpu_driver": "none"}),
+        (facts(GTX_1080_TI, RTX_5090, platform="container"), {"toolkit": "13.0"}),
+        (facts(GTX_1080_TI, driver="580.95.05", devices=[device("8.9")]), {"toolkit": "13.0"}),
         (facts(driver="580.95.05", devices=[device("8.9")]), {"toolkit": "13.0"}),
         (facts(driver="580.65.06", platform="wsl2"), {"toolkit": "12.4"}),
         (facts(driver="525.60.13"), {"toolkit": "12.8"}),
@@ -362,6 +401,8 @@ def test_a_toolkit_keeps_drivers_out_wherever_ours_is_not_installed() -> None:
         ("docker", "bookworm", "managed", ("docker.io",), "runtime"),
         ("docker", "bookworm", "none", ("docker.io",), ""),
         ("podman", "bookworm", "provided", ("podman", "slirp4netns", "uidmap"), "cdi"),
+        ("podman", "jammy", "none", ("podman", "slirp4netns", "uidmap"), ""),
+        ("docker", "jammy", "managed", ("docker.io",), "cdi"),
     ],
 )
 def test_a_container_engine(engine: str, release: str, gpu_driver: str, packages: tuple[str, ...], gpu: str) -> None:
@@ -380,6 +421,12 @@ def test_a_container_engine(engine: str, release: str, gpu_driver: str, packages
 def test_a_container_engine_is_refused_with_the_reason(platform: str, init: str, reason: str) -> None:
     found = decide(facts(platform=platform), wanted(driver="", init=init, engine="docker"))
     assert reason in found.refusals[0]
+
+
+def test_a_podman_that_cannot_give_gpus_is_refused_where_there_are_some() -> None:
+    asked = wanted("jammy", driver="", gpu_driver="provided", engine="podman")
+    assert "CDI needs 4.1" in decide(facts(RTX_4090), asked).refusals[0]
+    assert "write container_engine: docker" in decide(facts(RTX_4090), asked).refusals[0]
 
 
 def test_an_unknown_container_engine_is_refused_with_those_that_are_known() -> None:
