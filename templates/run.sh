@@ -69,7 +69,7 @@ start() {
     tries=0
     until [ -e .run/started ]; do
         tries=$((tries + 1))
-        [ $tries -le 100 ] || die "The run did not start within 10 seconds."
+        [ $tries -le 600 ] || die "The run did not start within a minute."
         sleep 0.1
     done
 }

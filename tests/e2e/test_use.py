@@ -245,10 +245,14 @@ def test_a_killed_sync_is_repaired_by_the_next(use: Use) -> None:
     big = use.stack.root / "big.bin"
     big.write_bytes(os.urandom(1 << 20) * 150)
     use.write("gone-later", "x")
-    sync = use.start("sync", "box")
-    eventually(lambda: "big.bin" in use.on("box", f"ls {folder}/.gpurig/partial 2>/dev/null || true"))
-    os.killpg(sync.pid, signal.SIGKILL)
-    sync.communicate()
+    seen = f"until ls {folder}/.gpurig/partial 2>/dev/null | grep -q big.bin; do sleep 0.02; done; echo seen"
+    with use.start("connect", "box", "--", f"echo looks; {seen}") as watcher:
+        assert watcher.stdout
+        assert watcher.stdout.readline() == "looks\n"
+        with use.start("sync", "box") as sync:
+            assert watcher.stdout.readline() == "seen\n"
+            os.killpg(sync.pid, signal.SIGKILL)
+            sync.communicate()
     (use.stack.root / "gone-later").unlink()
     use.rig("sync", "box")
     assert use.on("box", f"sha256sum < {folder}/big.bin").split()[0] == hashlib.sha256(big.read_bytes()).hexdigest()
@@ -296,7 +300,8 @@ def test_a_crash_passes_on_its_code_and_its_last_words(use: Use) -> None:
 def test_a_run_survives_its_follower_and_another_attaches(use: Use, host: str) -> None:
     follower = use.start("train", host, "job.py", "--epochs", "12")
     assert follower.stdout is not None
-    assert follower.stdout.readline() == "epoch 0 \n"
+    first = follower.stdout.readline()
+    assert first == "epoch 0 \n", first or follower.communicate()
     os.killpg(follower.pid, signal.SIGKILL)
     follower.communicate()
     subprocess.run(["ssh", "-F", use.stack.dir / "ssh_config", "-O", "exit", host], capture_output=True, check=False)
