@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from decimal import Decimal
 
 from gpurig import providers
@@ -30,8 +31,7 @@ def ended_from_here(stack: Stack, machine: Machine) -> bool:
         rentals = Ledger(stack.home).rentals()
     except RigError:
         return False
-    same = [rental for rental in rentals if (rental.provider, rental.machine) == (machine.provider, machine.id)]
-    return any(kind == "ending" for rental in same for _, kind in rental.times)
+    return "ending" in _kinds(rentals, machine)
 
 
 def belongs(rental: Rental, machine: Machine) -> bool:
@@ -48,9 +48,14 @@ def expendable(stack: Stack, machine: Machine, *, by_program: bool) -> bool:
         rentals = [rental for rental in Ledger(stack.home).rentals() if rental.provider == machine.provider]
     except RigError:
         return False
-    kinds = [kind for rental in rentals if rental.machine == machine.id for _, kind in rental.times]
     ours = by_program or any(r.label == machine.label and r.times[0][1] == "intended" for r in rentals)
-    return ours and "accepted" not in kinds
+    return ours and "accepted" not in _kinds(rentals, machine)
+
+
+def _kinds(rentals: Iterable[Rental], machine: Machine) -> set[str]:
+    """All that was ever entered of this very machine."""
+    same = [rental for rental in rentals if (rental.provider, rental.machine) == (machine.provider, machine.id)]
+    return {kind for rental in same for _, kind in rental.times}
 
 
 def enter(stack: Stack, rental: str, kind: Kind, report: Report, **data: str) -> None:

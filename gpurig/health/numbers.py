@@ -158,15 +158,9 @@ def _exact(name: str, exact: Mapping[str, Any]) -> Finding:
         f"{key}: " + ("no result" if count is None else f"{count:.0f} of {number(done[key], 'elements'):.0f} wrong")
         for key, count in wrong.items()
     ]
-    return Finding(
-        name=name,
-        verdict="PASS" if fine else "FAIL",
-        value=", ".join(said) or "no result",
-        expected="every element exact",
-        source="the same in fp64 on the CPU, where sums of such integers are exact in each type",
-        reason="" if fine else "Sums of small integers came out wrong.",
-        advice="" if fine else BAD,
-    )
+    wrongly = "Sums of small integers came out wrong."
+    source = "the same in fp64 on the CPU, where sums of such integers are exact in each type"
+    return _right_or_bad(name, said, wrongly if not fine else "", expected="every element exact", source=source)
 
 
 def _repeats(name: str, repeats: Mapping[str, Any]) -> Finding:
@@ -176,14 +170,21 @@ def _repeats(name: str, repeats: Mapping[str, Any]) -> Finding:
         f"{key}: {different:.0f} of {times:.0f} differ" if times and different is not None else f"{key}: no result"
         for key, (times, different) in outcomes.items()
     ]
+    wrongly = "The same product gave different bits: silent data corruption."
+    source = "Imbue, gpu_stress_test: silent data corruption shows as results that differ"
+    return _right_or_bad(name, said, wrongly if not fine else "", expected="the same bits every time", source=source)
+
+
+def _right_or_bad(name: str, said: Sequence[str], wrong: str, *, expected: str, source: str) -> Finding:
+    """wrong: what it means that the results are not as expected; empty where they are."""
     return Finding(
         name=name,
-        verdict="PASS" if fine else "FAIL",
+        verdict="FAIL" if wrong else "PASS",
         value=", ".join(said) or "no result",
-        expected="the same bits every time",
-        source="Imbue, gpu_stress_test: silent data corruption shows as results that differ",
-        reason="" if fine else "The same product gave different bits: silent data corruption.",
-        advice="" if fine else BAD,
+        expected=expected,
+        source=source,
+        reason=wrong,
+        advice=BAD if wrong else "",
     )
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from gpurig import access, listeners, verification
+from gpurig import access, listeners, services, verification
 from gpurig.health.finding import Finding
 from gpurig.listeners import Listener
+from gpurig.services import Service
 from gpurig.stack import open_stack
 from gpurig.verdict import Result, Verdict
 
@@ -53,6 +54,20 @@ def host(_testinfra_host: Any, target: verification.Target) -> Iterator[Any]:
     """Testinfra's host, on which everything runs as root. Every check has one, whether it asks for it or not."""
     with _testinfra_host.sudo() if target.capabilities.privilege == "sudo" else nullcontext():
         yield _testinfra_host
+
+
+@pytest.fixture(scope="module")
+def fix(request: pytest.FixtureRequest, target: verification.Target) -> str:
+    """What mends most of what a file finds wrong: the role that it names as ROLE."""
+    return f"Run `ansible-playbook playbooks/site.yml --tags {request.module.ROLE} --limit {target.name}`."
+
+
+@pytest.fixture(scope="module")
+def wanted(target: verification.Target) -> dict[str, Service]:
+    """The services that shall run there."""
+    if not target.services:
+        pytest.skip("no service is configured for this host")
+    return services.of_host(target.host)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from gpurig import handshake, keys
 from gpurig.handshake import MODERN, Handshake
 from gpurig.verification import Target
 
+ROLE = "sshd"
+
 ROOT_BY_KEY = ("no", "prohibit-password", "without-password", "forced-commands-only")
 
 SETTINGS = {
@@ -24,11 +26,6 @@ SETTINGS = {
     "GatewayPorts": ("no", "A tunnel would open a port to the whole network."),
 }
 """sshd's keyword → what is right, and what anything else means."""
-
-
-@pytest.fixture(scope="module")
-def fix(target: Target) -> str:
-    return f"Run `ansible-playbook playbooks/site.yml --tags sshd --limit {target.name}`."
 
 
 @pytest.fixture(scope="module")

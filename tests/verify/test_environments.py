@@ -16,6 +16,8 @@ from gpurig import catalogue, environments, installation, lockfile
 from gpurig.environments import Environment, Lock
 from gpurig.verification import Target
 
+ROLE = "environments"
+
 INSTALLED = "/opt/gpurig/environments"
 PROBE = Path(__file__).parent / "probes" / "installed.py"
 
@@ -49,11 +51,6 @@ class Installed:
     def lock(self) -> Lock | None:
         """The lock that was taken for this host; None where nothing says so."""
         return next((lock for lock in self.wanted.locks if installation.marker(self.wanted, lock) == self.marker), None)
-
-
-@pytest.fixture(scope="module")
-def fix(target: Target) -> str:
-    return f"Run `ansible-playbook playbooks/site.yml --tags environments --limit {target.name}`."
 
 
 @pytest.fixture(scope="module")

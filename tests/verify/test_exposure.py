@@ -14,19 +14,9 @@ from gpurig import exposure, services
 from gpurig.services import Service
 from gpurig.verification import Target
 
+ROLE = "services"
+
 EXPOSED = Path(__file__).parent / "probes" / "exposed.py"
-
-
-@pytest.fixture(scope="module")
-def wanted(target: Target) -> dict[str, Service]:
-    if not target.services:
-        pytest.skip("no service is configured for this host")
-    return services.of_host(target.host)
-
-
-@pytest.fixture(scope="module")
-def fix(target: Target) -> str:
-    return f"Run `ansible-playbook playbooks/site.yml --tags services --limit {target.name}`."
 
 
 def test_exposure(target: Target, host: Any, check: Any, fix: str) -> None:

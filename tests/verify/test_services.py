@@ -15,6 +15,8 @@ from gpurig.listeners import Listener
 from gpurig.services import Header, Service
 from gpurig.verification import Target
 
+ROLE = "services"
+
 FOLDER = "/etc/gpurig/services"
 ENVIRONMENTS = "/opt/gpurig/environments"
 KERNEL = Path(__file__).parent / "probes" / "kernel.py"
@@ -33,18 +35,6 @@ class State(NamedTuple):
     at_boot: bool
     restarts: int
     seconds: int
-
-
-@pytest.fixture(scope="module")
-def wanted(target: Target) -> dict[str, Service]:
-    if not target.services:
-        pytest.skip("no service is configured for this host")
-    return services.of_host(target.host)
-
-
-@pytest.fixture(scope="module")
-def fix(target: Target) -> str:
-    return f"Run `ansible-playbook playbooks/site.yml --tags services --limit {target.name}`."
 
 
 def test_runs(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
