@@ -50,5 +50,5 @@ def _read(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"/etc/docker/daemon.json cannot be read ({error}); correct it") from error
     if not isinstance(settings, dict):
-        raise ValueError("/etc/docker/daemon.json holds no JSON object; correct it")  # noqa: TRY004
+        raise ValueError("/etc/docker/daemon.json holds no JSON object; correct it")  # noqa: TRY004 (callers catch one error for a bad file)
     return settings

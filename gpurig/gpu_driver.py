@@ -228,4 +228,4 @@ def _about_secure_boot(enabled: bool | None) -> Iterator[str]:
 
 def _hidden_switches(pci: list[str]) -> bool:
     """Whether this is a baseboard with eight GPUs whose NVSwitches are not on the PCI bus."""
-    return sum(device in table()["hidden_switches"] for device in pci) >= 8  # noqa: PLR2004
+    return sum(device in table()["hidden_switches"] for device in pci) >= 8  # noqa: PLR2004 (one for each of its GPUs)

@@ -13,7 +13,7 @@ FORMAT = "${Package} ${Version} ${db:Status-Status}\n"
 def installed(listing: str) -> dict[str, str]:
     """Package → version of what is installed, from dpkg-query's answer in FORMAT."""
     rows = (line.split() for line in listing.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}  # noqa: PLR2004
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}  # noqa: PLR2004 (the fields of FORMAT)
 
 
 def missing(driver: Mapping[str, Any], listing: str) -> list[str]:

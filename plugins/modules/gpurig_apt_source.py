@@ -154,17 +154,17 @@ def _packets(data: bytes) -> list[tuple[int, bytes]]:
 def _new_length(data: bytes, place: int) -> tuple[int, int]:
     """Where the body begins, and how long it is."""
     first = data[place] if place < len(data) else 0
-    if first < 192:  # noqa: PLR2004
+    if first < 192:  # noqa: PLR2004 (RFC 9580, 4.2.1)
         return place + 1, first
-    if first < 224:  # noqa: PLR2004
+    if first < 224:  # noqa: PLR2004 (RFC 9580, 4.2.1)
         return place + 2, ((first - 192) << 8) + data[place + 1] + 192
-    if first == 255:  # noqa: PLR2004
+    if first == 255:  # noqa: PLR2004 (RFC 9580, 4.2.1)
         return place + 5, int.from_bytes(data[place + 1 : place + 5], "big")
     raise ValueError("this OpenPGP key has a packet of unknown length")
 
 
 def _old_length(data: bytes, place: int, kind: int) -> tuple[int, int]:
-    if kind == 3:  # noqa: PLR2004
+    if kind == 3:  # noqa: PLR2004 (RFC 9580, 4.2.2)
         raise ValueError("this OpenPGP key has a packet of unknown length")
     size = 1 << kind
     return place + size, int.from_bytes(data[place : place + size], "big")

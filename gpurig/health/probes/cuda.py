@@ -142,7 +142,7 @@ def compute(tell: apart.Tell, index: int) -> None:
     begin = time.monotonic()
     count = THREADS * BLOCKS
     tell(elements=count, right=None)
-    sent = array.array("I", random.Random(index).getrandbits(32 * count).to_bytes(4 * count, "little"))  # noqa: S311
+    sent = array.array("I", random.Random(index).getrandbits(32 * count).to_bytes(4 * count, "little"))  # noqa: S311 (numbers to compute with, no secret)
     right = expected(sent)
     cuda = Cuda(tell)
     handle, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64()
@@ -161,7 +161,7 @@ def compute(tell: apart.Tell, index: int) -> None:
     cuda("cuCtxSynchronize")
     ctypes.memset(numbers, 0, 4 * count)
     cuda("cuMemcpyDtoH_v2", numbers, memory, size)
-    tell(right=sum(a == b for a, b in zip(numbers, right)), seconds=round(time.monotonic() - begin, 3))  # noqa: B905
+    tell(right=sum(a == b for a, b in zip(numbers, right)), seconds=round(time.monotonic() - begin, 3))  # noqa: B905 (Python 3.8)
     cuda("cuMemFree_v2", memory)
     cuda("cuModuleUnload", module)
     cuda("cuDevicePrimaryCtxRelease_v2", handle)

@@ -167,7 +167,7 @@ class Check:
             works.append(self._sampler(torch_speed.Flag(), pause, pause, count))
         outcomes = apart.together(works, seconds + SECONDS["burn"])
         samples = outcomes.pop().get("samples", []) if self.options.smi else []
-        about = [{"index": device["index"], **outcome} for device, outcome in zip(devices, outcomes)]  # noqa: B905
+        about = [{"index": device["index"], **outcome} for device, outcome in zip(devices, outcomes)]  # noqa: B905 (Python 3.8)
         return {"minutes": self.options.burn, "devices": about}, samples
 
     def links(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def shm() -> int | None:
     """Bytes of /dev/shm, through which NCCL's and PyTorch's processes exchange data."""
     if not Path("/dev/shm").is_dir():  # noqa: S108 (it is what is asked about)
         return None
-    about = os.statvfs("/dev/shm")  # noqa: S108
+    about = os.statvfs("/dev/shm")  # noqa: S108 (it is asked for, not written to)
     return about.f_blocks * about.f_frsize
 
 
