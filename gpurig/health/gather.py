@@ -58,13 +58,13 @@ def quick(place: Place) -> dict[str, Any]:
 def full(place: Place, found: Mapping[str, Any], *, burn: float = 0.0) -> dict[str, Any]:
     """A quick recording, completed by what needs PyTorch. burn: minutes for which the GPUs are kept busy besides.
 
-    On a host without a GPU, PyTorch's numbers are taken on the processor. A host with environments of which none has PyTorch
-    is noted as lacking it; one that has no environment at all is not meant to compute yet.
+    On a host without a GPU, PyTorch's numbers are taken on the processor. One that should have a GPU, and has no environment
+    with PyTorch, is noted as lacking it: what its GPU computes, and how fast, was then not measured.
     """
     python = _python(place)
     if not python:
         nothing: dict[str, Any] = _skipped(layers.SLOW, WITHOUT_TORCH)
-        if place.gpu and place.environments:
+        if place.gpu:
             nothing["numbers"]["lacking"] = True
         return {**found, **nothing}
     smi = recording.section(found, "smi")

@@ -172,8 +172,8 @@ def test_it_is_configured_and_verified_like_any_host(rented: Rented) -> None:
     rented.project.run(*site, check=True)
     done = rented.project.rig("verify", "gpu", "--json", check=False)
     (report,) = json.loads(done.stdout)
-    bad = [result for result in report["results"] if result["verdict"] in ("FAIL", "WARN")]
-    assert (done.returncode, bad) == (0, [])
+    bad = [result["name"] for result in report["results"] if result["verdict"] in ("FAIL", "WARN")]
+    assert (done.returncode, bad) == (0, ["PyTorch: results and speed"])  # none was asked for
     found = {
         result["name"]: (result["verdict"], result["value"]) for result in report["results"] if result["topic"] == "gpu"
     }

@@ -18,6 +18,7 @@ from gpurig.health import gather, layers, recording
 from gpurig.health.gather import Place
 from gpurig.health.probes import script
 from gpurig.host import Capabilities, Endpoint, Host
+from tests.unit.test_health_fixtures import recorded
 
 KNOWN = 'List of valid properties to query for the switch "--query-gpu":\n\n"index"\nZero based.\n\n"name" or "gpu_name"\n\n"clocks_throttle_reasons.active"\n\n"pstate"\n\n"power.draw"\n'
 
@@ -148,13 +149,24 @@ class TestGather:
         assert layers.failed(judged) == "driver"
         assert "python3: not found" in judged["driver"][0].value
 
-    def test_without_pytorch_what_needs_it_is_skipped(self) -> None:
-        found = gather.full(place(), gather.quick(place(gpu=False)))
+    @pytest.mark.parametrize("environments", [(), ("mlflow",)])
+    def test_without_pytorch_what_needs_it_is_skipped(self, environments: tuple[str, ...]) -> None:
+        found = gather.full(place(gpu=False, environments=environments), {})
         assert [found[name] for name in layers.SLOW] == 3 * [{"skipped": gather.WITHOUT_TORCH}]
 
-    def test_environments_without_pytorch_are_noted_as_lacking_it(self) -> None:
-        assert gather.full(place(environments=("mlflow",)), {})["numbers"]["lacking"]
-        assert "lacking" not in gather.full(place(gpu=False, environments=("mlflow",)), {})["numbers"]
+    @pytest.mark.parametrize("environments", [(), ("mlflow",)])
+    def test_a_gpu_s_host_without_pytorch_is_a_warning(self, environments: tuple[str, ...]) -> None:
+        whole = gather.full(place(environments=environments), recorded("rtx_3090"))
+        host = _host()
+        judged = layers.judge(whole, gather.wanted_of(host, host.capabilities, whole))
+        assert {one.name: one.verdict for one in judged["numbers"]} == {
+            "PyTorch: build": "SKIP",
+            "PyTorch: results and speed": "WARN",
+        }
+
+    def test_what_quick_leaves_out_is_no_warning(self) -> None:
+        found = gather.quick(place(answers={"python3": (0, '{"machine": {}}', "")}))
+        assert [found[name] for name in layers.SLOW] == 3 * [{"skipped": gather.LEFT_OUT}]
 
     def test_pytorch_is_asked_with_the_python_of_the_environment_that_has_it(self) -> None:
         where = f"{gather.ENVIRONMENTS}/pytorch/.venv"
