@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpurig import clock, drivers, gpus, readings
+from gpurig.health import thresholds
+from gpurig.health.finding import Wanted
 from gpurig.host import Host
 from gpurig.providers import BrokenError, Report
 from gpurig.readings import Device, Readings
@@ -15,8 +17,8 @@ from gpurig.stack import Stack
 
 GB, GIB = 10**9, 2**30
 
-MEMORY, DISK, LINK = 0.95, 0.9, 0.5
-"""Parts of what was promised that must be there: GPU memory (ECC takes some), disk, download speed."""
+DISK, LINK = 0.9, 0.5
+"""Parts of what was promised that must be there: disk, download speed. Of GPU memory: gpurig/health/thresholds.toml."""
 
 DISK_LEFT = 0.25
 """Part of a disk of just the promised size that the image must leave free."""
@@ -77,6 +79,7 @@ def judge(found: Readings, spec: RentalSpec, promised: Mapping[str, Any]) -> Ite
 
 def _judge_gpus(devices: tuple[Device, ...], spec: RentalSpec, promised: Mapping[str, Any]) -> Iterator[str]:
     count = int(promised.get("count") or spec.count)
+    part = thresholds.of("min_memory_part", Wanted(platform="native", policy=thresholds.policy(spec.variables))).value
     if len(devices) != count:
         yield f"{len(devices)} GPUs can be used; {count} were paid for"
     for device, times in Counter(devices).items():
@@ -85,10 +88,10 @@ def _judge_gpus(devices: tuple[Device, ...], spec: RentalSpec, promised: Mapping
         least = max(model.memory if model else 0, spec.memory or 0)
         if model is None or model.name != spec.gpu:
             yield f"{of_them} {device.name} with {device.memory / GB:.0f} GB; {spec.gpu} was paid for"
-        elif device.memory < MEMORY * least * GB:
+        elif device.memory < part * least * GB:
             yield (
                 f"{of_them} {device.name} with {device.memory / GB:.1f} GB; {least:g} GB were paid for, and "
-                f"{MEMORY:.0%} of that are required"
+                f"{part:.0%} of that are required"
             )
 
 

@@ -10,18 +10,22 @@ import os
 import shlex
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
-from gpurig import access, gpu_probe, records
+from gpurig import access, records
+from gpurig.health import cells, cuda, recording
+from gpurig.health.figures import parts
+from gpurig.health.finding import Wanted
+from gpurig.health.probes import rented, script
 from gpurig.host import Host
 from gpurig.providers import BrokenError
 from gpurig.rental import RentalSpec
 from gpurig.stack import Stack
 
-SECONDS = gpu_probe.SMI_SECONDS + gpu_probe.CUDA_SECONDS + 60.0
+SECONDS = rented.SECONDS + 60.0
 """How long all readings together may take, before a machine counts as one that does not answer."""
 
 TRIES = 3
@@ -31,21 +35,6 @@ LINK_BYTES, LINK_SECONDS = 32 << 20, 4.0
 """The most that is sent there to measure the connection."""
 
 NO_PYTHON = "gpurig-finds-no-python3"
-
-CUDA_CODES = {
-    2: "out of memory",
-    3: "not initialised",
-    46: "the GPU is taken, exclusively or split",
-    100: "no GPU",
-    802: "not ready: the fabric manager of its NVLink switches does not run",
-    803: "its driver and its CUDA library do not match",
-    804: "this GPU cannot do with so old a driver",
-    999: "unknown: often a kernel module is missing",
-}
-"""CUresult → what it means on rented machines."""
-
-FIELDS = 3
-"""Of a line of nvidia-smi's answer: name, memory in MiB, driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ def gather(stack: Stack, host: Host, spec: RentalSpec) -> Readings:
     """The seam: run the probe on a machine that need not be recorded yet. Raises BrokenError where it gives no readings."""
     address = os.environ.get("GPURIG_LINK_URL", "") if spec.link else ""
     run = f"command -v python3 >/dev/null || {{ echo {NO_PYTHON} >&2; exit 1; }}; exec python3 - {shlex.quote(address)}"
-    probe = Path(gpu_probe.__file__).read_bytes()
+    probe = script("rented").encode()
     ssh, said = _ssh(stack, host), ""
     for _ in range(TRIES):
         try:
@@ -123,24 +112,29 @@ def _sent(ssh: list[str]) -> float | None:
 
 
 def read(text: str) -> Readings:
-    """The readings of one output of gpu_probe. Raises ValueError for another text."""
+    """The readings of one output of the probe. Raises ValueError, KeyError or TypeError for another text."""
     data = json.loads(text.strip().rpartition("\n")[2])  # a shell's own words may stand before it
-    smi, cuda, disk, link = data["smi"], data["cuda"], data["disk"], data.get("link") or {}
-    lines = [[cell.strip() for cell in line.split(",")] for line in smi["out"].splitlines() if line.strip()]
-    good = [line for line in lines if len(line) == FIELDS and line[1].isdigit()]
-    listed = tuple(Device(name, int(memory) << 20) for name, memory, _ in good)
-    odd = next((" ".join(line) for line in lines if line not in good), "")
-    words = " ".join((smi["err"] or smi["out"]).split())[:300]
-    seen = tuple(Device(device["name"], device["memory"]) for device in cuda["devices"])
-    code = cuda.get("code", 0)
-    meaning = f" (code {code}{f', {CUDA_CODES[code]}' if code in CUDA_CODES else ''})" if code else ""
+    disk, link = data["disk"], data.get("link") or {}
+    rows, query = recording.gpus(data), recording.run_of(data["smi"]["query"])
+    told = [(cells.text(row, "name"), cells.number(row, "memory.total")) for row in rows]
+    listed = tuple(Device(name, round(mib) << 20) for name, mib in told if mib is not None)
+    broken = next((bad.value for row in rows if (bad := cells.broken("nvidia-smi", row))), "")
+    seen = tuple(Device(device["name"], device["memory"]) for device in parts(data["cuda"]["devices"]))
+    answers = query.code == 0 and rows and not broken
     return Readings(
-        devices=listed if cuda["problem"] else seen,
-        driver=good[0][2] if good else data["driver"],
-        smi=f"nvidia-smi: {odd or words or 'no words'}" if smi["code"] != 0 or odd else "",
-        cuda=f"{cuda['problem']}{meaning}" if cuda["problem"] else "",
+        devices=listed if cuda.problem(data["cuda"]) else seen,
+        driver=(rows and cells.text(rows[0], "driver_version")) or data["devices"]["module"],
+        smi="" if answers else f"nvidia-smi: {broken or query.words}",
+        cuda=_cuda(data, len(seen)),
         disk=disk["size"],
         free=disk["free"],
         link=None if link.get("problem", "-") else link["speed"],
         certain=not link.get("problem", "-"),
     )
+
+
+def _cuda(data: Mapping[str, Any], count: int) -> str:
+    """Why CUDA does not work: it does not start, or a kernel of ours does not run or computes wrong. How many GPUs there are is judged later."""
+    wanted = Wanted(platform="native", count=count)
+    bad = (one for one in cuda.judge(data, wanted) if one.verdict == "FAIL" and one.name != cuda.COUNT)
+    return next((one.value if one.name == cuda.START else f"{one.name}: {one.value}" for one in bad), "")

@@ -8,11 +8,22 @@ from typing import Any
 from gpurig.health import recording
 from gpurig.health.figures import number, part, parts
 from gpurig.health.finding import Finding, Wanted
-from gpurig.readings import CUDA_CODES
 
 START, COUNT = "CUDA: start", "CUDA: GPUs"
 
 SOURCE = "NVIDIA, CUDA driver API"
+
+MEANINGS = {
+    2: "out of memory",
+    3: "not initialised",
+    46: "the GPU is taken, exclusively or split",
+    100: "no GPU",
+    802: "not ready: the fabric manager of its NVLink switches does not run",
+    803: "its driver and its CUDA library do not match",
+    804: "this GPU cannot do with so old a driver",
+    999: "unknown: often a kernel module is missing",
+}
+"""CUresult → what it means."""
 
 ADVICE = {
     2: "See what fills the GPU (`nvidia-smi` on the host), and end it.",
@@ -23,7 +34,7 @@ ADVICE = {
     804: "Remove cuda-compat from the machine or the image; only GPUs made for servers can use it.",
     999: "Load the module (`modprobe nvidia_uvm`), or reboot; inside WSL2 run `wsl --shutdown` in Windows.",
 }
-"""CUresult → what to do. What the codes mean: readings.CUDA_CODES."""
+"""CUresult → what to do."""
 
 ELSE = "See `nvidia-smi` and the kernel's log on the host; of a rented machine, take another."
 HANG = "Reboot the machine: nothing else ends a driver that hangs. Of a rented machine, take another."
@@ -56,7 +67,7 @@ def problem(section: Mapping[str, Any]) -> str:
     said, code = section.get("problem"), number(section, "code") or 0
     if not said:
         return ""
-    meaning = f" (code {code:.0f}{f', {CUDA_CODES[int(code)]}' if code in CUDA_CODES else ''})" if code else ""
+    meaning = f" (code {code:.0f}{f', {MEANINGS[int(code)]}' if code in MEANINGS else ''})" if code else ""
     return f"{said}{meaning}"
 
 

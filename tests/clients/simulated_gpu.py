@@ -14,14 +14,11 @@ MODULE = "gpurig_simulated_gpu"
 
 
 class Library:
-    """Stands for libcuda.so.1. fails: function → the CUresult that it returns. forgets: memory comes back as zeros."""
+    """Stands for libcuda.so.1. fails: function → the CUresult that it returns."""
 
-    def __init__(
-        self, name: str, memory: int, count: int, fails: Mapping[str, int] | None = None, forgets: bool = False
-    ) -> None:
+    def __init__(self, name: str, memory: int, count: int, fails: Mapping[str, int] | None = None) -> None:
         self._gpu = name, memory, count
         self._fails = dict(fails or {})
-        self._forgets = forgets
         self._places: dict[int, bytearray] = {}
         self._context = False
 
@@ -74,13 +71,7 @@ class Library:
         self._places[place._obj.value] = bytearray(size.value)
 
     def do_cuMemcpyHtoD_v2(self, place: Any, sent: Any, size: Any) -> None:  # noqa: N802
-        if not self._forgets:
-            self._places[place.value][: size.value] = bytes(sent)[: size.value]
-
-    def do_cuMemsetD8_v2(self, place: Any, value: Any, count: Any) -> None:  # noqa: N802
-        start = max(known for known in self._places if known <= place.value)
-        offset = place.value - start
-        self._places[start][offset : offset + count.value] = bytes([value.value]) * count.value
+        self._places[place.value][: size.value] = bytes(sent)[: size.value]
 
     def do_cuModuleLoadDataEx(self, module: Any, text: bytes, *rest: Any) -> None:  # noqa: N802
         assert b".entry mix(" in text  # the one kernel that it can run

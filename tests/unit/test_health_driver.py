@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpurig import acceptance
-from gpurig.health import devices, driver, limits, thresholds
+from gpurig.health import devices, driver, limits
 from gpurig.health.finding import Finding, Platform, Wanted
 from tests.unit.recordings import GEFORCE, SERVER, by_name, run, smi, wanted
 
@@ -133,9 +132,6 @@ class TestDriver:
         memory = self.judge(smi({"name": "NVIDIA Z9000", "memory.total": "1000"}))["GPU 0: memory"]
         assert (memory.verdict, memory.value) == ("SKIP", "1.0 GB")
         assert memory.figure == pytest.approx(1.048576)
-
-    def test_the_rule_of_memory_is_the_one_for_rented_machines(self) -> None:
-        assert thresholds.table()["min_memory_part"].value == acceptance.MEMORY
 
 
 class TestLimits:

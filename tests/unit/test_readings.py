@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
+import ast
 import json
 import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,60 +14,36 @@ from typing import Any
 
 import pytest
 
-from gpurig import acceptance, clock, gpu_probe, readings
+from gpurig import acceptance, clock, readings
+from gpurig.health.probes import cuda, rented, smi
 from gpurig.host import Host
 from gpurig.providers import BrokenError
 from gpurig.readings import Device, Readings
 from gpurig.stack import Stack
 from tests.clients import simulated_gpu
-from tests.clients.simulated_gpu import Library
 from tests.clients.time import faster
 from tests.unit.far import FarAway, far_away
 from tests.unit.test_acceptance import FIXTURES, recorded, spec
 
+PROBES = Path(rented.__file__).parent
+
 
 class TestProbe:
-    """The remote side, on simulated CUDA."""
+    """The remote side; what it takes from verification's probes has tests of its own."""
 
-    @pytest.fixture
-    def cuda(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-        def run(**faults: Any) -> dict[str, Any]:
-            library = Library("NVIDIA H100 80GB HBM3", 84974239744, 2, **faults)
-            monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-            return gpu_probe.cuda()
+    def test_nvidia_smi_is_asked_with_patience_for_what_every_driver_knows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[Any, ...]] = []
 
-        return run
+        def query(*words: Any) -> tuple[list[str], dict[str, Any]]:
+            asked.append(words)
+            return [], {}
 
-    def test_every_gpu_is_used(self, cuda: Callable[..., dict[str, Any]]) -> None:
-        gpu = {"name": "NVIDIA H100 80GB HBM3", "memory": 84974239744}
-        assert cuda() == {"problem": "", "code": 0, "devices": [gpu, gpu]}
-
-    @pytest.mark.parametrize("function", ["cuInit", "cuDeviceGetCount", "cuMemAlloc_v2", "cuMemcpyDtoH_v2"])
-    def test_what_fails_is_named(self, cuda: Callable[..., dict[str, Any]], function: str) -> None:
-        found = cuda(fails={function: 46})
-        assert (found["problem"], found["code"]) == (f"{function} failed", 46)
-
-    def test_memory_that_does_not_keep_what_is_put_there_is_noticed(self, cuda: Callable[..., dict[str, Any]]) -> None:
-        assert cuda(forgets=True)["problem"] == "what was copied to GPU 0 came back changed"
-
-    def test_a_process_that_hangs_or_crashes_is_left_behind(self) -> None:
-        def hang() -> dict[str, Any]:
-            time.sleep(60)
-            return {}
-
-        def crash() -> dict[str, Any]:
-            os.kill(os.getpid(), signal.SIGKILL)
-            return {}
-
-        start = time.monotonic()
-        assert gpu_probe.apart(hang, 0.2)["problem"] == "no answer within 0.2 s"
-        assert gpu_probe.apart(crash, 5)["problem"] == "it crashed"
-        assert time.monotonic() - start < 5
-
-    def test_an_nvidia_smi_that_hangs_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gpu_probe, "SMI", ("sleep", "60"))
-        monkeypatch.setattr(gpu_probe, "SMI_SECONDS", 0.2)
-        assert "no answer" in gpu_probe.smi()["err"]
+        monkeypatch.setattr(smi, "query", query)
+        monkeypatch.setattr(cuda, "readings", dict)
+        rented.main()
+        assert asked == [(smi.program(), list(smi.KNOWN_TO_ALL), rented.SMI_SECONDS)]
 
 
 class TestGather:
@@ -205,9 +178,7 @@ class TestGather:
         assert len(looks) == 1 if kernel == "shared" else 2 <= len(looks) <= 8
 
 
-def test_the_probe_runs_on_old_pythons() -> None:
-    """It may meet 3.8: no syntax and no name that came later."""
-    import ast
-
-    ast.parse(Path(gpu_probe.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))
-    assert sys.version_info >= (3, 11)
+@pytest.mark.parametrize("path", sorted(PROBES.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_the_probes_run_on_old_pythons(path: Path) -> None:
+    """They may meet 3.8: no syntax that came later."""
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))

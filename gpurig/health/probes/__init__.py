@@ -1,7 +1,7 @@
 """Scripts that take readings on a host: sent there as one text and run by a Python there, which has nothing of ours.
 
-cuda: any Python from 3.8 on. torch_check: an environment's Python, with its PyTorch. Each prints one line of JSON.
-They judge nothing. The shapes of what they print are in their docstrings.
+machine, cuda, rented: any Python from 3.8 on. torch_check: an environment's Python, with its PyTorch. Each prints one line
+of JSON. They judge nothing. The shapes of what they print are in their docstrings.
 """
 
 from __future__ import annotations

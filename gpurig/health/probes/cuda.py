@@ -96,13 +96,18 @@ class CudaError(Exception):
 
 def main() -> None:
     """Take all readings."""
+    print(json.dumps(readings()))  # noqa: T201 (this is the answer)
+
+
+def readings() -> dict[str, Any]:
+    """The section: CUDA is started once, and then on each GPU, all of them at once."""
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the numbers that nvidia-smi gives them
     found = apart.alone(start, SECONDS)
     devices = found.pop("devices", [])
     works = [functools.partial(compute, index=device["index"]) for device in devices]
     for device, outcome in zip(devices, apart.together(works, SECONDS)):  # noqa: B905 (Python 3.8)
         device.update(outcome)
-    print(json.dumps({"version": None, "count": None, **found, "devices": devices}))  # noqa: T201 (this is the answer)
+    return {"version": None, "count": None, **found, "devices": devices}
 
 
 def start(tell: apart.Tell) -> None:

@@ -76,9 +76,7 @@ UNKNOWN = re.compile(r'Field "([^"]+)" is not a valid field')
 
 def answers() -> dict[str, Any]:
     """Everything that nvidia-smi is asked, most of it side by side."""
-    path = shutil.which("nvidia-smi") or next(
-        (f"{p}/nvidia-smi" for p in PLACES if Path(p, "nvidia-smi").exists()), "nvidia-smi"
-    )
+    path = program()
     found: dict[str, Any] = {"path": path}
     programs.together(
         {
@@ -104,6 +102,12 @@ def answers() -> dict[str, Any]:
     return found
 
 
+def program() -> str:
+    """Where nvidia-smi is; its bare name where it is nowhere."""
+    places = (f"{place}/nvidia-smi" for place in PLACES)
+    return shutil.which("nvidia-smi") or next((path for path in places if Path(path).exists()), "nvidia-smi")
+
+
 def fields(known: str) -> list[str]:
     """Names of fields to ask for, from nvidia-smi's own list of them."""
     names = {name for line in known.splitlines() if line.startswith('"') for name in re.findall(r'"([\w.]+)"', line)}
@@ -112,10 +116,10 @@ def fields(known: str) -> list[str]:
     return [next(name for name in spellings if name in names) for spellings in FIELDS if names.intersection(spellings)]
 
 
-def query(path: str, names: list[str]) -> tuple[list[str], dict[str, Any]]:
+def query(path: str, names: list[str], seconds: float = SECONDS) -> tuple[list[str], dict[str, Any]]:
     """The fields that could be asked for, and the answer. What this nvidia-smi calls unknown is left out."""
     while True:
-        answer = programs.run([path, f"--query-gpu={','.join(names)}", "--format=csv,noheader,nounits"], SECONDS)
+        answer = programs.run([path, f"--query-gpu={','.join(names)}", "--format=csv,noheader,nounits"], seconds)
         refused = UNKNOWN.search(answer["out"] + answer["err"])
         if not refused or refused.group(1) not in names or len(names) == 1:
             return names, answer
