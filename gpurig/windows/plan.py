@@ -1,0 +1,50 @@
+"""What a plan is: the outcome of comparing what is with what shall be, for one topic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gpurig.errors import ConfigError
+from gpurig.windows.actions import Action
+
+Wanted = TypeVar("Wanted")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing may be done. key: of the host's entry, such as wsl.memory; empty where no key is to blame."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """actions: in order. refusals: then nothing is done. reboot: why Windows must restart before the rest can be done.
+
+    warnings: what is odd and not ours to mend.
+    """
+
+    actions: tuple[Action, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    reboot: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def wanted(kind: type[Wanted], values: Mapping[str, Any], prefix: str) -> Wanted:
+    """A topic's `Wanted` from variables named prefix + field; what is not given has its default.
+
+    Raises ConfigError that names every variable with a value of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # every Wanted is a dataclass
+    given = {name: values[prefix + name] for name in names if prefix + name in values}
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        lines = [f"{prefix}{'.'.join(map(str, e['loc']))}: found {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n".join(lines)) from error

@@ -1,0 +1,43 @@
+"""Rounds of questions and actions with a Windows PC over OpenSSH, as the doctor needs them; playbooks have their own connection."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpurig import access, keys, reach
+from gpurig.errors import RigError
+from gpurig.host import Host
+from gpurig.stack import Stack
+from gpurig.windows import wire
+from gpurig.windows.actions import Action
+
+SSH_FAILED = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A recorded PC."""
+
+    stack: Stack
+    host: Host
+
+    def round(
+        self, sections: Mapping[str, Mapping[str, Any]], actions: Sequence[Action] = (), *, seconds: float = 120.0
+    ) -> wire.Answer:
+        """Do the actions, then read the sections. Raises UnreachableError where SSH fails, WindowsError where PowerShell does."""
+        alias, endpoint, _ = self.host.machines()[0]
+        command = [*access.ssh(self.stack, alias), wire.COMMAND]
+        try:
+            done = subprocess.run(
+                command, input=wire.request(actions, sections), capture_output=True, check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RigError(f"{alias}: PowerShell gave no answer within {seconds:.0f} s.") from error
+        if done.returncode == SSH_FAILED and b"<gpurig " not in done.stdout:
+            public = keys.login_key(self.stack.home).with_suffix(".pub")
+            said = wire.readable(done.stderr)
+            raise reach.diagnose(said, self.host.name, endpoint, f"gpurig:hosts.{self.host.name}", public)
+        return wire.answer(done.returncode, done.stdout, done.stderr)

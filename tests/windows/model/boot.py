@@ -1,0 +1,24 @@
+"""What a start of Windows does to the simulated PC."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tests.windows.model.pc import Machine
+
+
+def boot(machine: Machine) -> None:
+    """Windows starts: what waited for it is done, what was in memory is gone, what starts by itself runs."""
+    data = machine.data
+    for linux in machine.linux.values():
+        linux.stop()
+    data["boots"] += 1
+    data["now"] = (datetime.fromisoformat(data["now"]) + timedelta(seconds=90)).isoformat()
+    data["booted"] = data["now"]
+    for name in data["pending"]:
+        data["features"][name] = "enabled"
+    data["pending"] = []
+    data["wsl"]["running"] = []
+    data["wsl"]["vm_started"] = None
+    for service in data["services"].values():
+        service["state"] = "running" if service["start"] == "auto" else "stopped"

@@ -1,0 +1,51 @@
+"""Every PowerShell file parses, says what it is, takes what its kind says, and has a twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpurig.windows import wire
+from gpurig.windows.actions import KINDS
+from gpurig.windows.state import SECTIONS
+from tests.windows import powershell
+from tests.windows.model import twins
+
+FILES = sorted(wire.FOLDER.rglob("*.ps1"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(wire.FOLDER).with_suffix(""))
+
+
+def pascal(words: str) -> str:
+    return "".join(word.capitalize() for word in words.split("_"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_script_parses_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text(encoding="ascii")
+    assert powershell.mistakes(text) == []
+    assert text.startswith(f"# gpurig: {name(path)}. ")
+
+
+def test_the_parser_notices_what_is_broken() -> None:
+    assert powershell.mistakes("if ($a) { 'b'")
+    assert powershell.mistakes("$a = 'b")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_action_has_its_script_with_just_its_parameters(kind: str) -> None:
+    taken = {one.name for one in powershell.parameters(wire.script(f"apply/{kind}"))}
+    assert taken == {pascal(parameter) for parameter in KINDS[kind]}
+
+
+@pytest.mark.parametrize("script", [*(f"collect/{one}" for one in SECTIONS), *(f"apply/{one}" for one in KINDS)])
+def test_a_script_has_a_twin(script: str) -> None:
+    assert script in twins.load()
+
+
+def test_there_is_no_script_that_nothing_calls() -> None:
+    called = {"driver", "library", *(f"collect/{one}" for one in SECTIONS), *(f"apply/{one}" for one in KINDS)}
+    assert {name(path) for path in FILES} - called == set()
