@@ -21,6 +21,9 @@ COMMANDS: dict[str, Command] = {command.name: command for group in GROUPS.values
 
 INTERRUPTED, WRONG_USE = 130, 2
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask for an end."""
+
 
 class Rig(Program):
     """Invoke's program with our global options, grouped help, and commands that take bare words."""
@@ -94,10 +97,15 @@ class Rig(Program):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `rig` and exit: 0 done, 1 failed, 2 wrong use or configuration, 3 verification found a FAIL."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, _stop)
     words = ["rig", *(sys.argv[1:] if argv is None else argv)]
-    sys.exit(_run(words))
+    try:
+        code = _run(words)
+    finally:  # all is closed, and Python would print an exception that arose while it ends
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _run(words: list[str]) -> int:
@@ -127,7 +135,9 @@ def _end(message: str, code: int, cause: BaseException | None, words: list[str])
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """End as after an error, so that tunnels and other children are ended too."""
+    """End as after an error, so that tunnels and other children are ended too. Being asked once more does not disturb that."""
+    for ending in ENDING:
+        signal.signal(ending, lambda *_: None)
     sys.exit(128 + number)
 
 

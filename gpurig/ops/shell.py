@@ -104,8 +104,8 @@ def _hold(c: Context, place: Place, names: list[str], *, browser: bool) -> None:
         console.show(c, addresses, next(iter(addresses.values())) if len(names) == 1 else text)
         if browser and forwards[0].service.open:
             _browse(place, addresses[names[0]])
-        console.say("The tunnel stands until Ctrl-C.")
         with suppress(KeyboardInterrupt):
+            console.say("The tunnel stands until Ctrl-C.")
             process.wait()
             raise RigError(f"{place.host.name}: the tunnel broke; run this again.")
 
