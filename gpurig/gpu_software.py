@@ -156,8 +156,9 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
         yield f"NVIDIA's oldest toolkit for {wanted.release} is {release['oldest_toolkit']}, not {wanted.toolkit}"
     if wanted.architecture not in ARCHITECTURES:
         yield f"NVIDIA has no packages for {wanted.architecture}"
-    driver, least = wanted.driver or facts["driver"], drivers.least(version[0])
-    if driver and not drivers.enough(f"{driver}.99999" if wanted.driver else driver, least):
+    if wanted.driver:
+        yield from outrun(wanted.toolkit, wanted.driver)
+    elif (driver := facts["driver"]) and not drivers.enough(driver, least := drivers.least(version[0])):
         where = "Update it in Windows" if facts["platform"] == "wsl2" else "Use a newer driver"
         yield f"{name} needs driver {least} or newer, found {driver}. {where}, or an older toolkit"
     if LEGACY in generations and version >= FIRST_WITHOUT_LEGACY:
@@ -165,6 +166,13 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
     if BLACKWELL in generations and version < FIRST_WITH_BLACKWELL:
         first = ".".join(map(str, max(FIRST_WITH_BLACKWELL, oldest)))
         yield f'{name} does not know its GPU (Blackwell): write cuda_toolkit: "{first}" or newer'
+
+
+def outrun(toolkit: str, branch: str) -> Iterator[str]:
+    """Why what this toolkit compiles runs with no driver of a branch; nothing where it does."""
+    least = drivers.least(drivers.parts(toolkit)[0])
+    if not drivers.enough(f"{branch}.99999", least):
+        yield f"CUDA {toolkit} needs driver {least} or newer, found {branch}. Use a newer driver, or an older toolkit"
 
 
 def _generations(facts: Mapping[str, Any], wanted: Wanted) -> set[str]:

@@ -21,6 +21,14 @@ SSH_PORT = 22
 MEMORY = re.compile(r"infinity|[0-9]+(\.[0-9]+)?\s*[BKMGTPE]?|[0-9]+(\.[0-9]{1,2})?%")
 """What systemd takes for MemoryMax (systemd.resource-control); nought and more than 100% it does not."""
 
+OF_LUPINE = {
+    "services_lupine_url": "write the address of its server program",
+    "services_lupine_sha256": "write the SHA-256 of the file at services_lupine_url, 64 hexadecimal digits",
+}
+"""Variables that Lupine needs, since it comes from no package → what to write."""
+
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
 MAPS = {
     "environments_sources": "{nanochat: {url: /srv/nanochat, commit: …}}",
     "services_environments": "{jupyter: pytorch}",
@@ -40,6 +48,7 @@ def problems(spec: HostSpec) -> Iterator[tuple[str, str]]:
         if not isinstance(value, Mapping) and not _template(value):
             yield f"variables.{variable}", f"found {value!r}: write a map such as {example}"
     yield from _settings_of_services(spec)
+    yield from _lupine(spec)
     yield from _what_services_run_from(spec)
     yield from _folders(spec)
     yield from _gpu_software(spec)
@@ -71,6 +80,18 @@ def _settings_of_services(spec: HostSpec) -> Iterator[tuple[str, str]]:
         if not _template(memory) and not _is_memory(memory):
             problem = f"found {memory!r}: write what systemd takes, such as 16G, 512M, 50% or infinity"
             yield f"variables.services_memory_max.{name}", problem
+
+
+def _lupine(spec: HostSpec) -> Iterator[tuple[str, str]]:
+    if "lupine" not in spec.services:
+        return
+    for variable, what in OF_LUPINE.items():
+        value = spec.variables.get(variable)
+        text = value if isinstance(value, str) else ""
+        fine = SHA256.fullmatch(text) if variable.endswith("sha256") else "://" in text
+        if not fine and not _template(value):
+            found = f"found {value!r}" if value else "lupine comes from no package"
+            yield f"variables.{variable}", f"{found}: {what}"
 
 
 def _what_services_run_from(spec: HostSpec) -> Iterator[tuple[str, str]]:
@@ -128,7 +149,8 @@ def _folders(spec: HostSpec) -> Iterator[tuple[str, str]]:
 def _gpu_software(spec: HostSpec) -> Iterator[tuple[str, str]]:
     """What no machine of one of its providers can have, as gpurig.gpu_software decides it on the host.
 
-    A CUDA toolkit is not among it: it holds programs only, and containers may have it.
+    A CUDA toolkit is refused on none of them: it holds programs only, and containers and WSL2 may have it, where its role keeps
+    drivers out. Which version fits is said by facts of the host, but for a driver that the entry itself asks for.
     """
     managed = spec.nvidia_driver is not None
     if not managed and spec.container_engine is None:
@@ -154,6 +176,9 @@ def _gpu_software(spec: HostSpec) -> Iterator[tuple[str, str]]:
             ("container_engine", decision.engine.refusals),
         ):
             yield from ((key, f"{of}{refusal}") for refusal in refusals)
+        if ours and spec.nvidia_driver and spec.cuda_toolkit:
+            outrun = gpu_software.outrun(spec.cuda_toolkit, spec.nvidia_driver)
+            yield from (("cuda_toolkit", f"{of}{refusal}") for refusal in outrun)
 
 
 def _folder(spec: HostSpec) -> Path | None:

@@ -13,6 +13,7 @@ from gpurig.errors import ConfigError
 
 BEGINS = "Pulumi.test.yaml: gpurig:hosts.a."
 RENTED = {"gpu": "RTX 4090", "max_price": 1}
+LUPINE = {"services_lupine_url": "https://192.0.2.7/lupine", "services_lupine_sha256": "5f" * 32}
 PC = {"provider": "workstation", "address": "192.0.2.1", "user": "me"}
 
 
@@ -63,7 +64,23 @@ def test_each_missing_environment_is_told_once() -> None:
 @pytest.mark.parametrize("name", catalogue.services())
 def test_every_service_is_accepted_with_its_environment(name: str) -> None:
     own = services.described(name)["environment"]
-    load(environments=[own] if own else [], services=[name])
+    load(environments=[own] if own else [], services=[name], variables=LUPINE if name == "lupine" else {})
+
+
+def test_lupine_needs_to_be_told_where_its_server_comes_from() -> None:
+    url, digest = mistakes(services=["lupine"])
+    assert (
+        url == "variables.services_lupine_url: lupine comes from no package: write the address of its server program."
+    )
+    assert digest.startswith("variables.services_lupine_sha256: lupine comes from no package: write the SHA-256 of ")
+    load(services=["lupine"], variables={"services_lupine_url": "{{ x }}", "services_lupine_sha256": "{{ y }}"})
+
+
+@pytest.mark.parametrize("bad", [{"services_lupine_url": "lupine"}, {"services_lupine_sha256": "5f"}])
+def test_what_cannot_be_lupine_s_server_is_refused(bad: dict[str, str]) -> None:
+    ((variable, value),) = bad.items()
+    (line,) = mistakes(services=["lupine"], variables=LUPINE | bad)
+    assert line.startswith(f"variables.{variable}: found '{value}': write the ")
 
 
 def test_another_environment_counts_instead_of_the_own_one() -> None:
@@ -220,6 +237,15 @@ def test_a_container_gets_neither_driver_nor_container_engine(provider: str) -> 
 def test_a_container_may_have_a_toolkit() -> None:
     load(cuda_toolkit="13.0")
     load(provider="vastai", **RENTED, cuda_toolkit="13.0")
+
+
+def test_a_toolkit_that_the_driver_asked_for_cannot_run_is_refused() -> None:
+    entry = {**PC, "gpu_driver": "managed", "cuda_toolkit": "13.0"}
+    load(**entry, nvidia_driver="580")
+    (line,) = mistakes(**entry, nvidia_driver="570")
+    assert (
+        line == "cuda_toolkit: CUDA 13.0 needs driver 580 or newer, found 570. Use a newer driver, or an older toolkit."
+    )
 
 
 def test_the_vendor_is_named_where_there_are_several() -> None:
