@@ -25,10 +25,11 @@ from tests.windows.model.pc import Machine, PowerLostError
 STUB = '''\
 #!/usr/bin/python3 -I
 """Stands for PowerShell on the simulated PC: hands everything to the model."""
-import json, os, socket, struct, sys
+import base64, json, os, socket, struct, sys
 link = socket.socket(socket.AF_UNIX)
 link.connect("/run/pc/socket")
-stdin = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+script = base64.b64decode(sys.argv[-1]).decode("utf-16-le") if sys.argv[-2:-1] == ["-EncodedCommand"] else ""
+stdin = sys.stdin.buffer.read() if "$input" in script else b""  # which may never end
 body = json.dumps({"arguments": sys.argv[1:], "user": os.environ.get("USER", "")}).encode()
 link.sendall(struct.pack(">II", len(body), len(stdin)) + body + stdin)
 answer = b""
@@ -54,7 +55,8 @@ Subsystem sftp internal-sftp
 """
 
 SETUP = """\
-id "$1" >/dev/null 2>&1 || useradd -m -s /bin/bash "$1"
+id "$1" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$1"
+usermod --password '*' "$1"  # a locked account may not log in with a key either
 install -d -m 700 -o "$1" "/home/$1/.ssh"
 cat > "/home/$1/.ssh/authorized_keys"
 chown "$1": "/home/$1/.ssh/authorized_keys"
@@ -97,7 +99,8 @@ def _container(
     made: Containers, folder: Path, user: str, public_key: str, host_key: tuple[str, str]
 ) -> tuple[str, int]:
     options = ["--publish=127.0.0.1::22", f"--volume={folder}:/run/pc", f"--label=gpurig.test={made.label}"]
-    container = made.podman.run("create", "--pull=never", *options, made.image, "/usr/sbin/sshd", "-D", "-e").strip()
+    command = ("sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/sshd -D -e")
+    container = made.podman.run("create", "--pull=never", *options, made.image, *command).strip()
     made.podman.put(
         container,
         [
@@ -108,7 +111,7 @@ def _container(
         ],
     )
     made.podman.run("start", container)
-    made.run(container, f"set -- {user}; mkdir -p /run/sshd\n{SETUP}", public_key + "\n")
+    made.run(container, f"set -- {user}\n{SETUP}", public_key + "\n")
     port = made.podman.run("port", container, "22/tcp").split(":")[-1].strip()
     return container, int(port)
 
