@@ -143,6 +143,7 @@ def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit
         take(_failure(target, "reachable", str(error), "Until SSH lets us in, nothing else can be checked."))
     else:
         options = [*(["--quick"] if quick else []), *([f"--burn={burn:g}"] if burn else [])]
+        options += [] if target.host.guest else [f"--ignore={CHECKS / 'test_windows.py'}"]
         seconds = (_limit(target, quick=quick) if limit is None else limit) + burn * 60
         if problem := checks.run(CHECKS, target.name, target.stack, options, take=take, limit=seconds):
             take(_failure(target, "finished", problem.value, problem.meaning))

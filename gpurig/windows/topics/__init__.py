@@ -14,7 +14,7 @@ from gpurig.windows import plan
 from gpurig.windows.plan import Plan
 from gpurig.windows.state import State
 
-TOPICS = ("preflight", "wsl", "distribution", "linux", "wslconfig", "keeper", "network", "power", "rdp", "disk")
+TOPICS = ("preflight", "wsl", "wslconfig", "distribution", "linux", "keeper", "network", "power", "rdp", "disk")
 
 
 def sections(topic: str) -> tuple[str, ...]:

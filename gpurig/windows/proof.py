@@ -1,0 +1,181 @@
+"""What a user checks by hand after following a guide to WSL2, judged from the PC's state: the Windows half of `rig verify`.
+
+The Linux half (PyTorch, environments, services) is checked by the same files as on any host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from gpurig import drivers
+from gpurig.health.finding import Finding
+from gpurig.windows import inside, topics
+from gpurig.windows.inside import Facts
+from gpurig.windows.plan import Plan
+from gpurig.windows.state import State
+
+AT_START = timedelta(minutes=10)
+"""Within which WSL must be up after Windows started; the keeper looks every two minutes."""
+
+RUNNING = 0x41301
+"""LastTaskResult of a task that goes on (SCHED_S_TASK_RUNNING)."""
+
+CUDA = re.compile(r"CUDA Version:\s*([0-9.]+)")
+
+
+def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str) -> Iterator[Finding]:
+    """The seven points that Windows or WSL answer for.
+
+    variables: the host's own, win_*. gpu: one is expected. toolkit: the CUDA toolkit's version in WSL, empty without one.
+    """
+    unread = {
+        name: section["error"] for name, section in state.items() if isinstance(section, dict) and "error" in section
+    }
+    if unread:
+        reason = "; ".join(f"{name}: {error['message']}" for name, error in unread.items())
+        yield Finding(
+            name="state of the PC",
+            verdict="FAIL",
+            value="not all could be read",
+            reason=reason,
+            advice="`rig doctor` says more.",
+        )
+        return
+    facts = inside.facts(state.get("inside"))
+    yield _wsl2(state, facts, str(variables.get("win_distribution_name", "")))
+    yield _sshd(facts, int(variables.get("win_linux_port", 2222)))
+    yield _restart(state, topics.decide("keeper", state, variables))
+    network = topics.decide("network", state, variables)
+    yield _planned(
+        "portproxy is current", network, ("portproxy_set", "portproxy_delete", "service_set", "service_restart"),
+        expected="every entry of ours points at WSL's present address", tag="win_network",
+    )  # fmt: skip
+    yield _planned(
+        "firewall as declared", network, ("firewall_set", "firewall_remove", "hyperv_set", "hyperv_remove"),
+        expected="our rules, each limited to its range", tag="win_network",
+    )  # fmt: skip
+    yield _smi(facts, gpu=gpu)
+    yield _toolkit(facts, toolkit)
+
+
+def _wsl2(state: State, facts: Facts, name: str) -> Finding:
+    what: dict[str, Any] = {"name": "WSL2 with systemd", "expected": f"{name} as WSL 2, systemd running"}
+    advice = "Run `ansible-playbook playbooks/site.yml`; `rig doctor` says more."
+    found = next((one for one in state["wsl"].get("distributions", []) if one["name"] == name), None)
+    if found is None:
+        return Finding(
+            **what, verdict="FAIL", value="not there", reason=f"{name} is not installed for this user.", advice=advice
+        )
+    value = f"WSL {found['wsl']}, systemd {facts.systemd or facts.problem or 'unknown'}"
+    if found["wsl"] != 2 or facts.systemd not in ("running", "degraded"):  # noqa: PLR2004 (of WSL)
+        return Finding(**what, verdict="FAIL", value=value, reason="Services cannot run there.", advice=advice)
+    if facts.systemd == "degraded":
+        failed = ", ".join(facts.failed_units or ()) or "unknown units"
+        reason = f"Failed there: {failed}. Some always fail in WSL and do no harm."
+        return Finding(
+            **what, verdict="WARN", value=value, reason=reason, advice="`systemctl --failed` inside shows them."
+        )
+    return Finding(**what, verdict="PASS", value=value)
+
+
+def _sshd(facts: Facts, port: int) -> Finding:
+    what: dict[str, Any] = {"name": "sshd in WSL", "expected": f"listens on {port}, keys only"}
+    listens = any(one.endswith(f":{port}") for one in facts.sshd_ports or ())
+    value = f"{'listens on' if listens else 'nothing on'} {port}, passwords {'taken' if facts.password_login else 'refused'}"
+    if listens and facts.password_login is False:
+        return Finding(**what, verdict="PASS", value=value)
+    reason = (
+        "Anybody may guess passwords." if listens else facts.sshd_problem or "sshd does not run, or on another port."
+    )
+    return Finding(
+        **what, verdict="FAIL", value=value, reason=reason, advice="site.yml with --tags win_linux,sshd sets it up."
+    )
+
+
+def _restart(state: State, plan: Plan) -> Finding:
+    what: dict[str, Any] = {
+        "name": "survives a restart",
+        "expected": f"WSL up within {AT_START.seconds // 60} minutes of Windows, nobody logged on",
+    }
+    keeper, machine, wsl = state["keeper"], state["machine"], state["wsl"]
+    if plan.refusals or plan.actions:
+        wrong = "; ".join([*(one.text for one in plan.refusals), *(one.says for one in plan.actions)])
+        advice = "site.yml with --tags win_keeper sets it up."
+        return Finding(
+            **what, verdict="FAIL", value="the keeper is not as wanted", reason=f"To do: {wrong}.", advice=advice
+        )
+    if keeper["result"] not in (0, RUNNING):
+        value = f"the keeper ended with {keeper['result']}"
+        return Finding(
+            **what, verdict="FAIL", value=value, reason="So nothing starts WSL.", advice="`rig doctor` says why."
+        )
+    booted, started = _time(machine["boot_time"]), _time(wsl["vm_started"])
+    if started is None or booted is None:
+        return Finding(
+            **what,
+            verdict="FAIL",
+            value="WSL does not run",
+            reason="The keeper does not keep it up.",
+            advice="`rig doctor` says why.",
+        )
+    value = f"Windows since {booted:%Y-%m-%d %H:%M} UTC, WSL since {started:%Y-%m-%d %H:%M} UTC"
+    if started - booted <= AT_START:
+        return Finding(**what, verdict="PASS", value=value)
+    reason = (
+        "WSL was restarted since Windows started, so this says nothing about a start. Restart Windows once to see it."
+    )
+    return Finding(**what, verdict="SKIP", value=value, reason=reason)
+
+
+def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str) -> Finding:
+    """A point that is fulfilled where a plan has none of these actions left."""
+    left = [action.says for action in plan.actions if action.kind in kinds] + [one.text for one in plan.refusals]
+    if not left:
+        return Finding(name=name, verdict="PASS", value="nothing to change", expected=expected)
+    advice = f"site.yml with --tags {tag} puts it right."
+    return Finding(
+        name=name, verdict="FAIL", value="; ".join(left), expected=expected, reason="The PC differs.", advice=advice
+    )
+
+
+def _smi(facts: Facts, *, gpu: bool) -> Finding:
+    what: dict[str, Any] = {"name": "nvidia-smi in WSL", "expected": "answers"}
+    if not gpu:
+        return Finding(**what, verdict="SKIP", reason="this host has no GPU")
+    if facts.nvidia_smi_code == 0:
+        return Finding(**what, verdict="PASS", value=f"{facts.nvidia_smi_path}: CUDA {_cuda(facts) or 'unknown'}")
+    value = "not there" if facts.nvidia_smi_path is None else f"ended with {facts.nvidia_smi_code}"
+    advice = "Update Windows' NVIDIA driver, then `wsl --shutdown`; `rig doctor` knows the usual reasons."
+    return Finding(**what, verdict="FAIL", value=value, reason="WSL does not see the GPU.", advice=advice)
+
+
+def _toolkit(facts: Facts, toolkit: str) -> Finding:
+    what: dict[str, Any] = {
+        "name": "CUDA toolkit against driver",
+        "source": "NVIDIA, CUDA compatibility: minor versions of one major",
+    }
+    if not toolkit:
+        return Finding(**what, verdict="SKIP", reason="no toolkit is installed; PyTorch brings its own")
+    cuda = _cuda(facts)
+    if cuda is None:
+        return Finding(**what, verdict="SKIP", value=toolkit, reason="the driver does not say which CUDA it knows")
+    fits = drivers.parts(cuda)[0] >= drivers.parts(toolkit)[0]
+    value, expected = f"toolkit {toolkit}, driver knows {cuda}", f"driver of CUDA {drivers.parts(toolkit)[0]} or later"
+    if fits:
+        return Finding(**what, verdict="PASS", value=value, expected=expected)
+    advice = "Update Windows' NVIDIA driver, or ask for an older `cuda_toolkit`."
+    return Finding(
+        **what, verdict="FAIL", value=value, expected=expected, reason="Its programs do not start.", advice=advice
+    )
+
+
+def _cuda(facts: Facts) -> str | None:
+    found = CUDA.search(facts.nvidia_smi_out or "")
+    return found[1] if found else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
