@@ -15,6 +15,7 @@ from gpurig import config, lifecycle
 from gpurig.providers.container.client import Podman
 from gpurig.stack import Stack, home
 from tests.e2e.configured import Configured
+from tests.e2e.using import use as use  # noqa: PLC0414 (a fixture for all)
 
 STACK = """\
 config:
