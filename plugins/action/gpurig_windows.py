@@ -51,7 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
     def _topic(self, topic: str, variables: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         plan = topics.decide(topic, self._state(task_vars), variables)
         if plan.refusals:
-            raise AnsibleActionFail(_refused(self._host(), [plan]))
+            raise AnsibleActionFail(_refused(task_vars, [plan]))
         told = _told(plan)
         if not plan.actions or self._task.check_mode:
             return told
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
     def _check(self, names: list[str], variables: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         plans = [topics.decide(name, self._state(task_vars), variables) for name in names]
         if any(plan.refusals for plan in plans):
-            raise AnsibleActionFail(_refused(self._host(), plans))
+            raise AnsibleActionFail(_refused(task_vars, plans))
         return {"changed": False, "warnings": [line for plan in plans for line in plan.warnings]}
 
     def _round(self, actions: tuple[Action, ...], variables: dict[str, Any]) -> wire.Answer:
@@ -95,13 +95,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
         names = [name for name in task_vars if name.startswith("win_")]
         return {name: self._templar.template(task_vars[name]) for name in names}
 
-    def _host(self) -> str:
-        return str(self._task_vars_host)
-
-    @property
-    def _task_vars_host(self) -> str:
-        return str(self._play_context.remote_addr)
-
     @staticmethod
     def _facts(state: Any) -> dict[str, Any]:
         return {"ansible_facts": {"gpurig_windows": dict(state)}}
@@ -118,6 +111,13 @@ def _told(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _refused(host: str, plans: list[Plan]) -> str:
-    lines = [(f"{refusal.key}: " if refusal.key else "") + refusal.text for plan in plans for refusal in plan.refusals]
-    return "\n".join([f"{host}: nothing was changed:", *lines])
+def _refused(task_vars: dict[str, Any], plans: list[Plan]) -> str:
+    """All refusals, each with the file and the key that it is about."""
+    host = task_vars.get("gpurig_host") or {"name": task_vars["inventory_hostname"], "stack": "<stack>"}
+    file, entry = f"Pulumi.{host['stack']}.yaml", f"gpurig:hosts.{host['name']}"
+    lines = [
+        f"{file}: {entry}.{refusal.key}: {refusal.text}" if refusal.key else refusal.text
+        for plan in plans
+        for refusal in plan.refusals
+    ]
+    return "\n".join([f"{host['name']}: nothing was changed.", *dict.fromkeys(lines)])
