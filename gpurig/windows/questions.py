@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gpurig.windows import inside
+
 GROUP = "gpurig"
 """Group and name prefix of our firewall rules."""
 
@@ -13,6 +15,9 @@ TASK = "\\gpurig\\keeper"
 
 FOLDER = "C:\\ProgramData\\gpurig"
 """Ours on the PC: the keeper's script and log, downloads. Written by administrators only."""
+
+NOTE = f"{FOLDER}\\wslconfig.txt"
+"""Written whenever we change a value of .wslconfig: WSL that started before its time does not have that value yet."""
 
 SSH_PORT, WSL_PORT = 22, 2222
 
@@ -27,7 +32,13 @@ def sections(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "machine": {},
         "features": {},
         "wsl": {},
-        "inside": {"distribution": distribution, "port": wsl_port},
+        "inside": {
+            "distribution": distribution,
+            "port": wsl_port,
+            "user": str(variables.get("win_linux_user") or "-"),
+            "script": inside.script("facts"),
+            "note": NOTE,
+        },
         "network": {"ports": ports, "group": GROUP},
         "keeper": {"task": TASK, "folder": FOLDER},
         "power": {},

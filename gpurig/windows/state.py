@@ -125,11 +125,20 @@ class WslSection(TypedDict):
     nat_address: str | None
 
 
+class Note(TypedDict):
+    sha256: str
+    time: str
+
+
 class InsideSection(TypedDict):
-    """What the distribution says of itself: facts.sh of gpurig/windows/inside, as `key=value` lines (see `inside.facts`)."""
+    """What the distribution says of itself: facts.sh of gpurig/windows/inside, as `key=value` lines (see `inside.facts`).
+
+    facts: None where there is no such distribution. note: the file that we write whenever we change a value of .wslconfig, and when.
+    """
 
     distribution: str
-    facts: Native
+    facts: Native | None
+    note: Note | None
 
 
 class Listener(TypedDict):
