@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,12 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     reboot: str = ""
     warnings: tuple[str, ...] = ()
+
+
+def unread(state: Mapping[str, Any], sections: Iterable[str]) -> tuple[Refusal, ...]:
+    """Refusals for the sections that a topic needs and that could not be read."""
+    found = ((name, state[name]["error"]) for name in sections if "error" in state[name])
+    return tuple(Refusal("", f"{name}: {said['message']} ({said['hresult']})") for name, said in found)
 
 
 def wanted(kind: type[Wanted], values: Mapping[str, Any], prefix: str) -> Wanted:

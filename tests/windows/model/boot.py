@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tests.windows.model import wsl_vm
 from tests.windows.model.pc import Machine
 
 
@@ -18,6 +19,10 @@ def boot(machine: Machine) -> None:
     for name in data["pending"]:
         data["features"][name] = "enabled"
     data["pending"] = []
+    data["hypervisor"] = wsl_vm.hypervisor(machine)
+    if data["hypervisor"]:
+        for name in ("vmcompute", "hns"):
+            data["services"].setdefault(name, {"state": "stopped", "start": "manual"})
     data["wsl"]["running"] = []
     data["wsl"]["vm_started"] = None
     for service in data["services"].values():

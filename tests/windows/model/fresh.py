@@ -26,6 +26,7 @@ _FRESH: dict[str, Any] = {
     "battery": False,
     "firmware_virtualization": True,
     "hypervisor_launch": None,
+    "hypervisor": False,
     "drives": {"C": {"size": 2000 * 10**9, "free": 900 * 10**9}},
     "login": {"user": "me", "elevated": True, "session": 0},
     "users": {
