@@ -108,7 +108,8 @@ class WslSection(TypedDict):
 
     path: of the wsl.exe that we call, None where there is none; msi_version: that file's version; stub: System32's is there.
     version, running: what `--version` and `--list --running --quiet` say, in bytes. policy: values of
-    HKLM\\Software\\Policies\\WSL. config: the bytes of .wslconfig as Base64, None where there is no such file.
+    HKLM\\Software\\Policies\\WSL. elsewhere: SID → names of distributions of other people who are logged on.
+    config: the bytes of .wslconfig as Base64, None where there is no such file.
     vm_started: since when the VM runs, None where it does not. nat_address: the guest's last, from the registry.
     """
 
@@ -118,6 +119,7 @@ class WslSection(TypedDict):
     version: Native | None
     running: Native | None
     distributions: list[Distribution]
+    elsewhere: dict[str, list[str]]
     policy: dict[str, Any]
     config_path: str
     config: str | None
@@ -151,7 +153,10 @@ class Listener(TypedDict):
 
 
 class FirewallRule(TypedDict):
-    """An inbound rule of the host firewall. profiles: any, or of domain, private, public. remote: any, LocalSubnet or ranges."""
+    """An inbound rule of the host firewall. action: Allow or Block. profiles: any, or of domain, private, public.
+
+    remote: any, LocalSubnet or ranges, as Windows has them: 192.168.1.0/255.255.255.0.
+    """
 
     name: str
     display: str
@@ -193,12 +198,15 @@ class HyperV(TypedDict):
 class NetworkSection(TypedDict):
     """portproxy: kind → the registry's entries, {"v4tov4": {"0.0.0.0/2222": "172.28.120.45/2222"}}.
 
-    excluded: [first, last] TCP ports that nobody may bind. firewall_rules: those that are enabled and inbound for a port that
-    was asked about, and all of our group. connections: interface → category (public, private, domain).
+    ours: those of v4tov4 that we made, such as 0.0.0.0/2222. client: the address from which SSH comes, None without SSH.
+    excluded: [first, last] TCP ports that nobody may bind. firewall_rules: those that are enabled and inbound for a TCP port that
+    was asked about, by its number, and all of our group. connections: interface → category (public, private, domain).
     addresses: interface → its IPv4 addresses with prefix.
     """
 
     portproxy: dict[str, dict[str, str]]
+    ours: list[str]
+    client: str | None
     listeners: list[Listener]
     excluded: list[list[int]]
     connections: dict[str, str]
@@ -211,7 +219,8 @@ class NetworkSection(TypedDict):
 class KeeperSection(TypedDict):
     """The scheduled task that keeps WSL up. xml: its definition as Windows exports it; None where there is none.
 
-    script: SHA-256 of the installed script, None where there is none. result: LastTaskResult; log: last lines of its log.
+    state: unknown, disabled, queued, ready, running, or empty without a task. script, settings: SHA-256 of the installed files, None
+    where there is none. acls: of folder, script and settings. result: LastTaskResult; log: last lines of its log.
     """
 
     xml: str | None
@@ -221,6 +230,8 @@ class KeeperSection(TypedDict):
     last_run: str | None
     next_run: str | None
     script: str | None
+    settings: str | None
+    acls: dict[str, Acl | None]
     log: list[str]
 
 
@@ -240,10 +251,14 @@ class PowerSection(TypedDict):
 
 
 class RdpSection(TypedDict):
-    """Remote Desktop. supported: False on Home editions, which have no server for it. nla: logs in before a session is made."""
+    """Remote Desktop. supported: False on Home editions, which have no server for it. nla: logs in before a session is made.
+
+    policy: what a policy says about its being enabled, None where it is silent.
+    """
 
     supported: bool
     enabled: bool
+    policy: bool | None
     nla: bool
     port: int
 
@@ -282,7 +297,28 @@ class GpuSection(TypedDict):
     adapters: list[dict[str, Any]]
 
 
-Section = Literal["machine", "features", "wsl", "inside", "network", "keeper", "power", "rdp", "sshd", "gpu"]
+class SymptomsSection(TypedDict):
+    """What only the doctor asks.
+
+    session: Windows session of WSL's own processes of our user; only 0 outlasts a log-off; None where none runs.
+    logoff, woke: when somebody last logged off, when the PC last woke from sleep; None where the log has none of it.
+    memory_free: bytes of RAM that Windows has left; vm_memory: that WSL's VM takes. ipv6_components: DisabledComponents.
+    winrm: state of its service, empty without it. answers: URL that was asked about → HTTP status, or what failed.
+    """
+
+    session: int | None
+    logoff: str | None
+    woke: str | None
+    memory_free: int
+    vm_memory: int | None
+    ipv6_components: int
+    winrm: str
+    answers: dict[str, str]
+
+
+Section = Literal[
+    "machine", "features", "wsl", "inside", "network", "keeper", "power", "rdp", "sshd", "gpu", "symptoms"
+]
 
 SECTIONS: dict[str, type] = {
     "machine": MachineSection,
@@ -295,6 +331,7 @@ SECTIONS: dict[str, type] = {
     "rdp": RdpSection,
     "sshd": SshdSection,
     "gpu": GpuSection,
+    "symptoms": SymptomsSection,
 }
 """Section → its form, in the order in which they are read."""
 
@@ -312,3 +349,4 @@ class State(TypedDict, total=False):
     rdp: RdpSection
     sshd: SshdSection
     gpu: GpuSection
+    symptoms: SymptomsSection

@@ -69,3 +69,49 @@ function Get-RegistryValue([string] $Path, [string] $Name) {
     if ($key.GetValueNames() -notcontains $Name) { return $null }
     return $key.GetValue($Name)
 }
+
+function ConvertFrom-Native($Done) {
+    # A program's words for people. wsl.exe says UTF-16 of its own, Linux UTF-8.
+    $words = foreach ($stream in @($Done.out, $Done.err)) {
+        $bytes = [Convert]::FromBase64String($stream)
+        if ($bytes -contains 0) { [Text.Encoding]::Unicode.GetString($bytes) } else { [Text.Encoding]::UTF8.GetString($bytes) }
+    }
+    return (($words -join ' ') -replace '\s+', ' ').Trim()
+}
+
+function Invoke-Wsl {
+    # wsl.exe, or its own words as the error.
+    param([string[]] $Arguments, [int] $Seconds = 120)
+    $path = Get-WslPath
+    if (-not $path) { throw 'WSL is not installed: its package has no wsl.exe here' }
+    $done = Invoke-Native -Path $path -Arguments $Arguments -Seconds $Seconds
+    if ($done.code -ne 0) { throw "wsl $($Arguments -join ' ') ended with $($done.code): $(ConvertFrom-Native $done)" }
+    return $done
+}
+
+function Get-Sha256([string] $Path) {
+    if (-not (Test-Path -LiteralPath $Path -PathType Leaf)) { return '' }
+    return (Get-FileHash -LiteralPath $Path -Algorithm SHA256).Hash.ToLowerInvariant()
+}
+
+function Confirm-Sha256([string] $Path, [string] $Wanted, [string] $From = $Path) {
+    $found = Get-Sha256 $Path
+    if (-not $found) { throw "${From}: there is no such file" }
+    if ($found -ne $Wanted) { throw "${From}: its SHA-256 is $found, not $Wanted" }
+}
+
+function Protect-Folder {
+    # Whoever may write what an administrator runs is an administrator; folders of ProgramData can be made by anybody.
+    $path = Join-Path $env:ProgramData 'gpurig'
+    if (-not (Test-Path -LiteralPath $path)) { [void](New-Item -ItemType Directory -Path $path -Force) }
+    $acl = New-Object Security.AccessControl.DirectorySecurity
+    $acl.SetAccessRuleProtection($true, $false)
+    $acl.SetOwner((New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-544'))
+    foreach ($sid in @('S-1-5-18', 'S-1-5-32-544')) {
+        $who = New-Object Security.Principal.SecurityIdentifier $sid
+        $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $who, 'FullControl', 'ContainerInherit,ObjectInherit', 'None', 'Allow'))
+    }
+    $users = New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-545'
+    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $users, 'ReadAndExecute', 'ContainerInherit,ObjectInherit', 'None', 'Allow'))
+    Set-Acl -LiteralPath $path -AclObject $acl
+}

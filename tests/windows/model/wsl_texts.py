@@ -1,5 +1,7 @@
 """wsl.exe's own words in the languages that the model knows, from localization/strings of microsoft/WSL, 3e27a6a5."""
 
+# ruff: noqa: RUF001  # Chinese has punctuation of its own
+
 from __future__ import annotations
 
 TEXTS = {
