@@ -36,7 +36,8 @@ function Invoke-Native {
     $err = New-Object System.IO.MemoryStream
     $readers = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
     if ($Bytes.Length) { $process.StandardInput.BaseStream.Write($Bytes, 0, $Bytes.Length) }
-    $process.StandardInput.Close()
+    # Not the writer around it: closing that may put a byte order mark behind the last byte.
+    $process.StandardInput.BaseStream.Close()
     if ($process.WaitForExit(1000 * $Seconds)) { $answer.code = $process.ExitCode } else { $process.Kill() }
     # A daemon that inherited the pipes would keep them open for ever.
     [void][Threading.Tasks.Task]::WaitAll($readers, 2000)
