@@ -26,9 +26,9 @@ _INCLUDE = re.compile(r"\s*Include[\s=]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One host of the SSH configuration. ports: its services' ports, for the alias `<alias>.tunnel`."""
+    """One host of the SSH configuration. ports: its services' ports, for the aliases `<name>.tunnel`."""
 
-    alias: str
+    names: tuple[str, ...]
     label: str
     endpoint: Endpoint
     identity: str
@@ -120,8 +120,8 @@ def _entries(stack: Stack, host: Host) -> list[Entry]:
     working = host.work()[0]
     return [
         Entry(
-            alias=name,
-            label=host.label if name == host.name else f"{host.label}.{name}",
+            names=tuple(dict.fromkeys((name, host.name))) if name == working else (name,),
+            label=host.label if endpoint is host.endpoint else f"{host.label}.{name}",
             endpoint=endpoint,
             identity=str(Path(endpoint.identity).expanduser()) if endpoint.identity else str(own),
             control=str(_control_dir(stack) / hashlib.sha256(f"{host.label}/{name}".encode()).hexdigest()[:16]),

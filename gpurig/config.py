@@ -17,8 +17,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
     create_model,
 )
@@ -103,9 +105,9 @@ def _sound_part(values: Mapping[str, Any], broken: set[tuple[Any, ...]]) -> Stac
 @functools.cache
 def model() -> type[StackConfig]:
     """StackConfig with the host classes of every registered provider."""
-    classes = [_named(providers.spec_class(name)) for name in [*sorted(providers.REGISTRY), providers.MARKET]]
+    classes = [Annotated[_named(kind), Tag(tag)] for tag, kind in providers.spec_classes().items()]
     any_of_them = functools.reduce(operator.or_, classes)
-    host = Annotated[any_of_them, Field(discriminator="provider"), BeforeValidator(_at_market)]  # type: ignore[valid-type]  # made at run time
+    host = Annotated[any_of_them, Discriminator(_tag), BeforeValidator(_at_market)]  # type: ignore[valid-type]  # made at run time
     return create_model("StackConfig", __base__=StackConfig, hosts=(dict[HostName, host], Field(default_factory=dict)))
 
 
@@ -113,6 +115,15 @@ def _at_market(entry: Any) -> Any:
     """An entry with `providers` and no `provider` is one that any of those vendors may serve."""
     several = isinstance(entry, Mapping) and "providers" in entry and "provider" not in entry
     return {**entry, "provider": providers.MARKET} if several else entry
+
+
+def _tag(entry: Any) -> str | None:
+    """Which class an entry is of: its provider's name, with its `os` where the provider has several."""
+    if not isinstance(entry, Mapping):
+        return getattr(entry, "provider", None)
+    name = entry.get("provider")
+    with_os = f"{name} {entry.get('os')}"
+    return with_os if with_os in providers.spec_classes() else None if name is None else str(name)
 
 
 def _named(spec: type[HostSpec]) -> type[HostSpec]:
@@ -168,6 +179,11 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
     mistakes = []
     claimed: dict[str, str] = {}
     for name, spec in config.hosts.items():
+        mistakes += [
+            f"{source}: {NAMESPACE}:hosts.{other}: {name} calls one of its machines so; write another name."
+            for other in spec.names(name)
+            if other != name and other in config.hosts
+        ]
         for key, value in spec.claims().items():
             if value in claimed:
                 mistakes.append(

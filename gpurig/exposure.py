@@ -67,7 +67,7 @@ def problems(
         else:
             if problem := _refused(there[name]):
                 yield key, problem
-            if problem := _bad_range(source):
+            if problem := bad_range(source):
                 yield key, problem
     yield from _shared_ports(there, expose)
 
@@ -101,21 +101,8 @@ def lacking(names: Sequence[str], environments: Mapping[str, str | None], folder
             yield f"{name} needs {folder / environment / needs}, which is not there; name another environment with services_environments"
 
 
-def _refused(service: Service) -> str:
-    if not service.auth:
-        return (
-            f"{service.description} knows no login, so nobody may reach it but through SSH (`rig open {service.name}`)"
-        )
-    if not service.listens:
-        return f"{service.description} has no port; it is reached through SSH only (`rig open {service.name}`)"
-    if service.port + OFFSET > LAST_PORT:
-        return (
-            f"would be exposed at {service.port + OFFSET}, above {LAST_PORT}; give it a lower port with services_ports"
-        )
-    return ""
-
-
-def _bad_range(source: str) -> str:
+def bad_range(source: str) -> str:
+    """What is wrong with a range of addresses that shall be let in; empty where nothing is."""
     if not source:
         return f"no source range; {EXAMPLE}"
     try:
@@ -129,6 +116,20 @@ def _bad_range(source: str) -> str:
         return f"found {source!r}, which is everybody or nearly so; {EXAMPLE}"
     if network.is_loopback:
         return f"found {source!r}, which is the host itself; {EXAMPLE}"
+    return ""
+
+
+def _refused(service: Service) -> str:
+    if not service.auth:
+        return (
+            f"{service.description} knows no login, so nobody may reach it but through SSH (`rig open {service.name}`)"
+        )
+    if not service.listens:
+        return f"{service.description} has no port; it is reached through SSH only (`rig open {service.name}`)"
+    if service.port + OFFSET > LAST_PORT:
+        return (
+            f"would be exposed at {service.port + OFFSET}, above {LAST_PORT}; give it a lower port with services_ports"
+        )
     return ""
 
 

@@ -118,9 +118,16 @@ class Host:
         return {**data, "environments": list(self.environments), "services": list(self.services)}
 
     def machines(self) -> list[tuple[str, Endpoint, Capabilities]]:
-        """Every inventory host of this record: itself and, where there is one, its guest."""
-        own = (self.name, self.endpoint, self.capabilities)
-        return [own] if self.guest is None else [own, (self.guest.name, self.guest.endpoint, self.guest.capabilities)]
+        """Every inventory host of this record: itself and, where there is one, its guest.
+
+        A PC with a guest is called `<name>-win`: the record's own name means the place where work is done.
+        """
+        if self.guest is None:
+            return [(self.name, self.endpoint, self.capabilities)]
+        return [
+            (f"{self.name}-win", self.endpoint, self.capabilities),
+            (self.guest.name, self.guest.endpoint, self.guest.capabilities),
+        ]
 
     def work(self) -> tuple[str, Endpoint, Capabilities]:
         """Where environments, services and runs live: the guest where there is one, else the host itself."""

@@ -47,6 +47,7 @@ def problems(spec: HostSpec) -> Iterator[tuple[str, str]]:
         value = spec.variables.get(variable, {})
         if not isinstance(value, Mapping) and not _template(value):
             yield f"variables.{variable}", f"found {value!r}: write a map such as {example}"
+    yield from spec.problems()
     yield from _settings_of_services(spec)
     yield from _lupine(spec)
     yield from _what_services_run_from(spec)

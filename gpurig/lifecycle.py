@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gpurig import access, clock, entries, gate, orders, providers, reach, records, renting, settle
+from gpurig import clock, entries, gate, orders, providers, reach, records, renting, settle
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.ledger import Ledger
@@ -39,7 +39,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
     differing = tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
     if not differing:
         return Change("none")
-    forcing = tuple(sorted(providers.spec_class(new["provider"]).fixed & set(differing)))
+    forcing = tuple(sorted(providers.spec_of(new).fixed & set(differing)))
     return Change("replace" if forcing else "update", differing, forcing)
 
 
@@ -177,12 +177,15 @@ def _made(stack: Stack, owner: Owner, spec: HostSpec, kept: Machine | None, repo
     provider = providers.provider(spec.provider)
     generation = kept.generation if kept else records.generation(stack, owner.host)
     order = orders.order(stack, owner, spec, generation)
+    is_new = kept is None
     if kept is None:
         report(f"{owner.host}: {'making' if provider.destroys else 'registering'} {order.label}")
         provider.create(order)
         kept = _listed(stack, spec.provider, owner, generation)
     host = orders.host(provider, kept, order)
     reach.wait(stack, host, seconds=READY_SECONDS if provider.destroys else 0, report=report)
+    if host.guest and is_new:
+        report(f"{host.guest.name}: comes with `ansible-playbook playbooks/site.yml --limit {owner.host}`")
     return host
 
 
@@ -195,7 +198,7 @@ def _end(stack: Stack, owner: Owner, at: Sequence[str], report: Report, why: str
         destroys = providers.provider(machine.provider).destroys
         report(f"{owner.host}: {'ending' if destroys else 'forgetting'} {machine.label}")
         settle.remove(stack, machine, why, report)
-    access.hang_up(stack, owner.host)
+    records.hang_up(stack, owner.host)
     records.remove(stack, owner.host)
 
 

@@ -16,6 +16,7 @@ NAME_RULES = {
     "hosts": "lower-case letters, digits and `-`",
     "secrets": "an environment variable's name, in capitals",
     "variables": "an Ansible variable's name: letters, digits and `_`",
+    "ports": "a port from 1 to 65535, in quotes",
 }
 
 PLAIN = {"too_short": "it is empty; name at least one"}
@@ -28,10 +29,13 @@ JARGON = ("valid dictionary or object to extract fields from", "mapping of keys 
 def explain(problem: Any, source: str, top_level: list[str]) -> str:
     """One line for one of pydantic's findings: file, key, what was found, what is allowed."""
     location = [str(part) for part in problem["loc"]]
+    tag = location[2] if location[0] == "hosts" and len(location) > 2 else ""  # noqa: PLR2004 (hosts, name, tag)
     allowed = _allowed(location, top_level)
     key = f"{source}: {NAMESPACE}:{'.'.join(location)}"
     found = "a value" if location[0] == "secrets" else _shown(problem["input"])
     match problem["type"]:
+        case "extra_forbidden" if elsewhere := _with_another_os(tag, location):
+            return f"{key}: only with `os: {elsewhere}`; write that, or remove this."
         case "extra_forbidden":
             return (
                 f"{key}: unknown key{did_you_mean(location[-1], allowed)}; allowed here: {', '.join(sorted(allowed))}."
@@ -60,13 +64,28 @@ def explain(problem: Any, source: str, top_level: list[str]) -> str:
 
 def _allowed(location: list[str], top_level: list[str]) -> list[str]:
     """The keys that may stand where the finding is; takes the provider, which is no key, out of the location."""
-    if location[0] == "hosts" and location[2:3] and location[2] in (*providers.REGISTRY, providers.MARKET):
-        return list(providers.spec_class(location.pop(2)).model_fields)
+    if location[0] == "hosts" and location[2:3] and location[2] in providers.spec_classes():
+        found: Any = providers.spec_classes()[location.pop(2)]
+        for part in location[2:-1]:
+            inner = found.model_fields[part].annotation if part in found.model_fields else None
+            found = inner if hasattr(inner, "model_fields") else found
+        return list(found.model_fields)
     if location[0] == "budget" and location[1:]:
         from gpurig.budget import Budget  # which needs this module
 
         return list(Budget.model_fields)
     return top_level
+
+
+def _with_another_os(tag: str, location: list[str]) -> str:
+    """The `os` that an entry of the same provider needs for this key of its own; empty where none has it."""
+    if len(location) != 3:  # noqa: PLR2004 (hosts, name, key)
+        return ""
+    provider = tag.split(" ", maxsplit=1)[0]
+    for name, kind in providers.spec_classes().items():
+        if name != tag and name.split(" ")[0] == provider and location[-1] in kind.model_fields:
+            return name.partition(" ")[2] or str(kind.model_fields["os"].default)
+    return ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -40,4 +40,5 @@ def host(provider: Provider, machine: Machine, made_from: Order) -> Host:
         services=spec.services,
         variables={**spec.host_variables(), **spec.variables},
         spec=spec.normalised(),
+        guest=spec.guest(made_from.owner.host, keys.public_half(made_from.host_key)),
     )

@@ -165,7 +165,7 @@ def _checked(stack: Stack) -> config.StackConfig:
 
 def _ensured(props: Properties) -> Properties:
     spec = json.loads(props["spec"])
-    wanted = providers.spec_class(spec["provider"]).model_validate(spec)
+    wanted = providers.spec_of(spec).model_validate(spec)
     return _outputs(props, lifecycle.ensure(_stack(props), props["name"], wanted, report=_report))
 
 

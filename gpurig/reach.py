@@ -30,27 +30,27 @@ class UnreachableError(RigError):
 
 
 def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], None], settling: bool = False) -> None:
-    """Return once a command runs on every machine of the host. Raises UnreachableError after `seconds` of wall time.
+    """Return once a command runs on the host's machine. Raises UnreachableError after `seconds` of wall time.
 
-    settling: the machine is new, and may show another host key until its start-up script has put ours in; it is not
+    A guest is not waited for: site.yml makes it. settling: the machine is new, and may show another host key until its start-up script has put ours in; it is not
     entered before. The host need not be recorded yet.
     """
     deadline = time.monotonic() + seconds
     others = [other for name, other in records.load(stack).items() if name != host.name]
     config = access.write(stack, [*others, host], stack.dir / "probe" / host.name)
-    for name, endpoint, _ in host.machines():
-        told = ""
-        while True:
-            try:
-                check(stack, host, name, config)
-                break
-            except UnreachableError as error:
-                if (error.lasting and not settling) or time.monotonic() > deadline:
-                    raise
-                if str(error) != told:
-                    told = str(error)
-                    report(f"{name}: waiting for SSH at {endpoint.address}:{endpoint.port}")
-                time.sleep(0.3)
+    name, endpoint, _ = host.machines()[0]
+    told = ""
+    while True:
+        try:
+            check(stack, host, name, config)
+            break
+        except UnreachableError as error:
+            if (error.lasting and not settling) or time.monotonic() > deadline:
+                raise
+            if str(error) != told:
+                told = str(error)
+                report(f"{name}: waiting for SSH at {endpoint.address}:{endpoint.port}")
+            time.sleep(0.3)
 
 
 def check(stack: Stack, host: Host, name: str, config: Path) -> None:
@@ -93,19 +93,32 @@ def probe_port(endpoint: Endpoint, key: str) -> None:
 def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: object) -> UnreachableError:
     """What OpenSSH's message means for the user."""
     last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+    own = key.rpartition(".")[2]
+    windows = endpoint.shell == "powershell"
     if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
+        console = (
+            f"run the script of `rig bootstrap {own}` there once more, and what its last line says"
+            if windows
+            else "compare its fingerprint at its own console (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), "
+            f"then run `rig register {own} --fingerprint SHA256:…`, or `rig rebuild {own}` for a host that gpurig made"
+        )
         return UnreachableError(
             f"{name}: refused, since the host key at {endpoint.address}:{endpoint.port} is not the pinned one "
             f"({keys.fingerprint(endpoint.host_key)}). Somebody may be in between. If the machine was legitimately "
-            f"set up anew, compare its fingerprint at its own console (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), "
-            f"then run `rig register {name} --fingerprint SHA256:…`, or `rig rebuild {name}` for a host that gpurig made.",
+            f"set up anew, {console}.",
             lasting=True,
         )
     if "no matching host key type" in stderr:
         return UnreachableError(
             f"{name}: the machine offers no host key of the pinned type {endpoint.host_key.split()[0]}; "
-            f"if it was set up anew, run `rig register {name} --fingerprint SHA256:…`.",
+            f"if it was set up anew, run `rig register {own} --fingerprint SHA256:…`.",
             lasting=True,
+        )
+    if "Permission denied" in stderr and windows:
+        return UnreachableError(
+            f"{key}.user: Windows does not let {endpoint.user} in with our key. Write another `user` or `identity`, or run the "
+            f"script of `rig bootstrap {own}` on the PC once more: it puts the key, and its file's permissions, right.",
+            lasting=False,
         )
     if "Permission denied" in stderr:
         return UnreachableError(

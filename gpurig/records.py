@@ -51,6 +51,15 @@ def remove(stack: Stack, name: str) -> None:
     publish(stack)
 
 
+def hang_up(stack: Stack, name: str) -> None:
+    """Close the shared connections to a host and to what is inside it, if there are any."""
+    found = None
+    with suppress(RigError):  # a damaged record must keep nothing from ending
+        found = get(stack, name)
+    for alias in [machine[0] for machine in reversed(found.machines())] if found else [name]:
+        access.hang_up(stack, alias)
+
+
 def set_aside(stack: Stack, name: str) -> None:
     """Put a record that cannot be read out of the way; it is kept, under another name."""
     _path(stack, name).replace(_path(stack, name).with_suffix(".damaged"))

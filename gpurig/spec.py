@@ -8,10 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from gpurig.host import Guest
 
 Listener = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]*\]):[0-9]{1,5}$")]
 """Address and port of a socket, as `ss` shows it: 127.0.0.1:9100, [::]:80, *:80."""
@@ -60,6 +63,9 @@ class HostSpec(BaseModel):
     in_program: ClassVar[bool] = False
     """Pulumi's program makes the machine, by `machine` of the provider's module `program`; the life cycle then finds it."""
 
+    variants: ClassVar[Mapping[str, type[HostSpec]]] = {}
+    """Value of the key `os` → the class of entries that have it, where a provider has several."""
+
     provider: str
     environments: tuple[str, ...] = Field(
         default=(), description="ML environments to install, by the names of the folders in environments/."
@@ -106,6 +112,18 @@ class HostSpec(BaseModel):
             "container_engine_name": self.container_engine,
         }
         return found | {name: value for name, value in software.items() if value}
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the entry and no single key can tell: key → what to write, without a full stop."""
+        return iter(())
+
+    def names(self, host: str) -> tuple[str, ...]:
+        """Every name that SSH and Ansible know this host by."""
+        return (host,)
+
+    def guest(self, host: str, host_key: str) -> Guest | None:
+        """The second machine inside this one, if any. host_key: public half of the one that is put in."""
+        return None
 
     def sources(self) -> tuple[str, ...]:
         """The providers that may have this host's machine, in order of preference."""

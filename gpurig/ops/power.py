@@ -74,7 +74,7 @@ def start(c: Context, host: str, yes: bool = False) -> None:
         return
     price = f"${rental.price:.3f} an hour (${rental.price * 24:.2f} a day)" if rental else "its full price"
     console.confirm(f"{host} will cost {price} again. Start it?", yes=yes)
-    spec = providers.spec_class(found.spec["provider"]).model_validate(found.spec)
+    spec = providers.spec_of(found.spec).model_validate(found.spec)
     with console.working(f"Starting {host}") as report:
         try:
             lifecycle.ensure(stack, host, spec, report=report)

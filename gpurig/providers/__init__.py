@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -218,6 +219,20 @@ def spec_class(name: str) -> type[HostSpec]:
         return rental.MarketSpec
     found: type[HostSpec] = import_module(f"{_package(name)}.spec").Spec
     return found
+
+
+@functools.cache
+def spec_classes() -> dict[str, type[HostSpec]]:
+    """Every configuration class, by provider, or by provider and `os` where that has several: "workstation windows-wsl2"."""
+    found = {name: spec_class(name) for name in [*sorted(REGISTRY), MARKET]}
+    variants = {f"{name} {os}": kind for name, spec in found.items() for os, kind in spec.variants.items()}
+    return found | variants
+
+
+def spec_of(entry: Mapping[str, Any]) -> type[HostSpec]:
+    """The configuration class of one entry: its provider's, or that of its `os` where the provider has several."""
+    found = spec_class(entry["provider"])
+    return found.variants.get(str(entry.get("os")), found)
 
 
 def _package(name: str) -> str:

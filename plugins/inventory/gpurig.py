@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from typing import Any, TypedDict
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.template import trust_as_template
 
 from gpurig import access, records
 from gpurig.errors import RigError
 from gpurig.host import Capabilities, Endpoint, Host
 from gpurig.stack import Stack, open_stack
+from gpurig.windows import variables as windows
 
 DOCUMENTATION = r"""
 name: gpurig
@@ -42,6 +45,10 @@ keyed_groups:
 """
 
 
+HTTPS_PORT = 5986
+"""Of Windows Remote Management."""
+
+
 class HostVariables(TypedDict, total=False):
     """Every variable that this plugin sets on a host, besides those that the configuration lists under `variables`.
 
@@ -55,6 +62,14 @@ class HostVariables(TypedDict, total=False):
     ansible_ssh_args: str
     ansible_become: bool
     ansible_shell_type: str
+    ansible_connection: str
+    ansible_password: str
+    ansible_psrp_auth: str
+    ansible_psrp_protocol: str
+    ansible_psrp_cert_validation: str
+    ansible_winrm_scheme: str
+    ansible_winrm_transport: str
+    ansible_winrm_server_cert_validation: str
     ansible_python_interpreter: str
     gpurig_host: dict[str, Any]
     gpurig_capabilities: dict[str, Any]
@@ -84,9 +99,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]
             raise AnsibleParserError(str(error)) from error
         inventory.add_group("gpurig")
         for host in hosts.values():
+            own = windows.of_host(stack, host) if host.guest else host.variables
+            if host.guest:  # so that `--limit home` means both
+                inventory.add_group(host.name)
             for name, endpoint, capabilities in host.machines():
                 inventory.add_host(name, group="gpurig")
-                self._set(name, {**host_variables(stack, host, name, endpoint, capabilities), **host.variables})
+                if host.guest:
+                    inventory.add_host(name, group=host.name)
+                self._set(name, {**host_variables(stack, host, name, endpoint, capabilities), **own})
 
     def _set(self, name: str, variables: dict[str, Any]) -> None:
         for key, value in variables.items():
@@ -110,7 +130,7 @@ def host_variables(
         ansible_ssh_args=f"-F {shlex.quote(str(access.config_file(stack)))}",
         ansible_become=capabilities.privilege == "sudo" and endpoint.shell == "sh",
         gpurig_host=record,
-        gpurig_capabilities=record["capabilities"] if name == host.name else record["guest"]["capabilities"],
+        gpurig_capabilities=asdict(capabilities),
         gpurig_user=endpoint.user,
         gpurig_shell=endpoint.shell,
         gpurig_environments=record["environments"] if works_here else [],
@@ -120,6 +140,28 @@ def host_variables(
     )
     if endpoint.shell == "powershell":
         variables["ansible_shell_type"] = "powershell"
+        if host.spec.get("connection", "ssh") != "ssh":
+            variables.update(_over_http(host))
     else:
         variables["ansible_python_interpreter"] = "/usr/bin/python3"
     return variables
+
+
+def _over_http(host: Host) -> HostVariables:
+    """Windows' own remote management over HTTPS. The password is looked up when it is needed, and is in no record."""
+    found = HostVariables(
+        ansible_host=host.endpoint.address,
+        ansible_port=HTTPS_PORT,
+        ansible_password=trust_as_template("{{ lookup('gpurig_secret', 'GPURIG_WINDOWS_PASSWORD') }}"),
+    )
+    if host.spec["connection"] == "psrp":
+        found["ansible_connection"] = "ansible.builtin.psrp"
+        found["ansible_psrp_auth"] = "negotiate"
+        found["ansible_psrp_protocol"] = "https"
+        found["ansible_psrp_cert_validation"] = "validate"
+    else:
+        found["ansible_connection"] = "ansible.builtin.winrm"
+        found["ansible_winrm_scheme"] = "https"
+        found["ansible_winrm_transport"] = "ntlm"
+        found["ansible_winrm_server_cert_validation"] = "validate"
+    return found

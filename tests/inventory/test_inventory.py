@@ -48,7 +48,7 @@ HOSTS = [
         services=("jupyter",),
         guest=Guest(
             name="home-wsl",
-            endpoint=Endpoint(address="127.0.0.1", port=2222, user="me", host_key=KEY, jump="home"),
+            endpoint=Endpoint(address="127.0.0.1", port=2222, user="me", host_key=KEY, jump="home-win"),
             capabilities=replace(WINDOWS, gpu_driver="provided"),
         ),
     ),
@@ -94,19 +94,20 @@ def plain(value: dict[str, Any]) -> Any:
 def test_hosts_are_grouped_by_what_they_can_and_shall_do(listed: dict[str, Any]) -> None:
     groups = {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
     assert groups == {
-        "gpurig": ["demo", "home", "home-wsl", "rented"],
+        "gpurig": ["demo", "home-win", "home-wsl", "rented"],
+        "home": ["home-win", "home-wsl"],
         "shell_sh": ["demo", "home-wsl", "rented"],
-        "shell_powershell": ["home"],
-        "init_systemd": ["demo", "home", "home-wsl"],
+        "shell_powershell": ["home-win"],
+        "init_systemd": ["demo", "home-win", "home-wsl"],
         "init_none": ["rented"],
         "gpu_driver_none": ["demo"],
         "gpu_driver_provided": ["home-wsl", "rented"],
-        "gpu_driver_windows": ["home"],
-        "kernel_own": ["demo", "home", "home-wsl"],
+        "gpu_driver_windows": ["home-win"],
+        "kernel_own": ["demo", "home-win", "home-wsl"],
         "kernel_shared": ["rented"],
-        "privilege_sudo": ["demo", "home", "home-wsl"],
+        "privilege_sudo": ["demo", "home-win", "home-wsl"],
         "privilege_root": ["rented"],
-        "reach_direct": ["demo", "home", "home-wsl", "rented"],
+        "reach_direct": ["demo", "home-win", "home-wsl", "rented"],
         "environment_starter": ["demo"],
         "service_jupyter": ["demo", "home-wsl"],
         "service_tensorboard": ["demo"],
@@ -127,7 +128,7 @@ def test_the_pinned_key_reaches_ssh_under_the_label(stack: Stack) -> None:
     for line in (
         "hostname 127.0.0.1",
         "port 2222",
-        "proxyjump home",
+        "proxyjump home-win",
         "stricthostkeychecking true",
         "hostkeyalias gpurig.unit.test.home.1.home-wsl",
     ):
@@ -140,7 +141,7 @@ def test_the_users_variables_win(listed: dict[str, Any]) -> None:
 
 
 def test_windows_gets_its_shell_and_no_become(listed: dict[str, Any]) -> None:
-    variables = listed["_meta"]["hostvars"]["home"]
+    variables = listed["_meta"]["hostvars"]["home-win"]
     assert (variables["ansible_shell_type"], variables["ansible_become"]) == ("powershell", False)
     assert "ansible_shell_type" not in listed["_meta"]["hostvars"]["home-wsl"]
 

@@ -59,13 +59,24 @@ def test_the_tunnel_alias_brings_every_service_at_its_port_there(stack: Stack) -
 
 def test_the_services_are_the_guests_where_there_is_one(stack: Stack) -> None:
     outer = host()
-    inside = Endpoint(address="127.0.0.1", port=2222, user="me", host_key=HOST_KEY, jump="far")
+    inside = Endpoint(address="127.0.0.1", port=2222, user="me", host_key=HOST_KEY, jump="far-win")
     made = serving(replace(outer, guest=Guest(name="far-wsl", endpoint=inside, capabilities=outer.capabilities)))
     records.save(stack, made)
     text = access.config_file(stack).read_text()
-    assert "Host far-wsl far-wsl.tunnel" in text
-    assert "Host far\n" in text
-    assert means(access.config_file(stack), "far-wsl")["proxyjump"] == ["far"]
+    assert "Host far-win\n" in text
+    for alias in ("far-wsl", "far", "far.tunnel"):
+        found = means(access.config_file(stack), alias)
+        assert (found["port"], found["proxyjump"]) == (["2222"], ["far-win"])
+        assert found["hostkeyalias"] == ["gpurig.unit.test.far.1.far-wsl"]
+    assert means(access.config_file(stack), "far.tunnel")["localforward"][0].startswith("[127.0.0.1]:8889")
+    assert means(access.config_file(stack), "far-win")["hostkeyalias"] == ["gpurig.unit.test.far.1"]
+
+
+@pytest.mark.parametrize("user", ["John Smith", "O'Brien", "j.doe", "DESK\\me"])
+def test_a_users_name_reaches_ssh_as_it_is(stack: Stack, user: str) -> None:
+    outer = host()
+    records.save(stack, replace(outer, endpoint=replace(outer.endpoint, user=user)))
+    assert means(access.config_file(stack), "far")["user"] == [user]
 
 
 def test_the_include_file_finds_every_stack_also_where_the_path_has_blanks(tmp_path: Path) -> None:

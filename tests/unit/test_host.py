@@ -28,7 +28,7 @@ HOST = Host(
     spec={"provider": "workstation"},
     guest=Guest(
         name="home-wsl",
-        endpoint=Endpoint(address="127.0.0.1", port=2222, user="me", host_key="ssh-ed25519 BBBB", jump="home"),
+        endpoint=Endpoint(address="127.0.0.1", port=2222, user="me", host_key="ssh-ed25519 BBBB", jump="home-win"),
         capabilities=LINUX,
     ),
 )
@@ -48,7 +48,7 @@ def test_pulumis_doubles_become_whole_numbers_again() -> None:
 
 
 def test_a_windows_pc_has_its_wsl_as_a_second_machine_where_work_is_done() -> None:
-    assert [name for name, _, _ in HOST.machines()] == ["home", "home-wsl"]
+    assert [name for name, _, _ in HOST.machines()] == ["home-win", "home-wsl"]
     assert HOST.work()[0] == "home-wsl"
     assert replace(HOST, guest=None).work()[0] == "home"
 

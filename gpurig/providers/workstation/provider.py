@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from gpurig import keys, reach
@@ -10,7 +11,9 @@ from gpurig.errors import ConfigError
 from gpurig.host import Capabilities, Endpoint
 from gpurig.providers import Machine, Order, Owner
 from gpurig.providers.workstation import client
-from gpurig.providers.workstation.spec import HOST_KEY, Spec
+from gpurig.providers.workstation.registered import HOST_KEY, Registered
+from gpurig.providers.workstation.spec import Spec
+from gpurig.providers.workstation.windows import WindowsSpec
 from gpurig.stack import Stack, write_private
 
 PINNED = re.compile(HOST_KEY)
@@ -35,54 +38,54 @@ class Provider:
         return order.label
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
-        spec: Spec = order.spec
+        spec: Spec | WindowsSpec = order.spec
         key = f"gpurig:hosts.{order.owner.host}"
         identity = _identity(order, spec, key)
         unchecked = Endpoint(address=spec.address, port=spec.port, user=spec.user, host_key="")
         reach.probe_port(unchecked, key)
         pinned = spec.host_key or read_pin(order.stack, order.owner.host)
-        host_key = checked_key(order.owner.host, spec.address, spec.port, pinned)
-        return Endpoint(address=spec.address, port=spec.port, user=spec.user, host_key=host_key, identity=identity)
+        host_key = checked_key(order.owner.host, spec, (pinned,) if pinned else ())
+        return Endpoint(
+            address=spec.address,
+            port=spec.port,
+            user=spec.user,
+            host_key=host_key,
+            identity=identity,
+            shell="powershell" if isinstance(spec, WindowsSpec) else "sh",
+        )
 
     def end(self, stack: Stack, machine: Machine) -> None:
         """Forget the registration; the machine itself is not touched."""
         _registration(stack, machine.owner.host).unlink(missing_ok=True)
 
-    def capabilities(self, spec: Spec) -> Capabilities:
-        return Capabilities(
-            init=spec.init,
-            gpu_driver=spec.gpu_driver,
-            kernel="own",
-            privilege="root" if spec.user == "root" else "sudo",
-            can_stop=False,
-        )
+    def capabilities(self, spec: Spec | WindowsSpec) -> Capabilities:
+        return spec.capabilities()
 
 
-def checked_key(host: str, address: str, port: int, pinned: str | None) -> str:
-    """The host key at an address, if it is the pinned one. Raises ConfigError that says how to pin it."""
-    if pinned is not None and not PINNED.fullmatch(pinned):
-        raise ConfigError(
-            f"gpurig:hosts.{host}.host_key: {pinned!r} is no key and no fingerprint; write SHA256:… in full."
-        )
-    offered = client.host_keys(address, port)
+def checked_key(host: str, spec: Registered, pinned: Sequence[str]) -> str:
+    """The host key at the entry's address, if it is a pinned one. Raises ConfigError that says how to pin it.
+
+    pinned: keys or fingerprints, of which one must be shown; none where nobody confirmed any yet.
+    """
+    key, where = f"gpurig:hosts.{host}", f"{spec.address}:{spec.port}"
+    for wrong in (one for one in pinned if not PINNED.fullmatch(one)):
+        raise ConfigError(f"{key}.host_key: {wrong!r} is no key and no fingerprint; write SHA256:… in full.")
+    offered = client.host_keys(spec.address, spec.port)
     if not offered:
+        raise ConfigError(f"{key}.port: what listens at {where} is no SSH server; write the right port.")
+    shown = ", ".join(f"{one.split()[0]} {keys.fingerprint(one)}" for one in offered) or "none"
+    if not pinned:
         raise ConfigError(
-            f"gpurig:hosts.{host}.port: what listens at {address}:{port} is no SSH server; write the right port."
-        )
-    shown = ", ".join(f"{key.split()[0]} {keys.fingerprint(key)}" for key in offered) or "none"
-    if pinned is None:
-        raise ConfigError(
-            f"gpurig:hosts.{host}.host_key: not known yet. {address}:{port} shows {shown}. Compare it at the machine's own "
-            f"console (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then run `rig register {host} "
+            f"{key}.host_key: not known yet. {where} shows {shown}. {spec.console}, then run `rig register {host} "
             "--fingerprint SHA256:…`, or write it as `host_key`."
         )
-    found = client.matching(offered, pinned)
+    found = next(filter(None, (client.matching(offered, one) for one in pinned)), None)
     if found is None:
-        wanted = pinned if pinned.startswith("SHA256:") else keys.fingerprint(pinned)
+        wanted = " or ".join(one if one.startswith("SHA256:") else keys.fingerprint(one) for one in pinned)
         raise ConfigError(
-            f"gpurig:hosts.{host}.host_key: refused, {address}:{port} shows {shown}, not the pinned {wanted}. Somebody may be "
-            f"in between. If the machine was set up anew, compare at its console and run `rig register {host} "
-            "--fingerprint SHA256:…` (or change `host_key`)."
+            f"{key}.host_key: refused, {where} shows {shown}, not the pinned {wanted}. Somebody may be "
+            f"in between. If the machine was set up anew: {spec.console[0].lower()}{spec.console[1:]}, then run "
+            f"`rig register {host} --fingerprint SHA256:…` (or change `host_key`)."
         )
     return found
 
@@ -98,7 +101,7 @@ def write_pin(stack: Stack, host: str, key: str) -> None:
     write_private(_pin(stack, host), key + "\n")
 
 
-def _identity(order: Order, spec: Spec, key: str) -> str | None:
+def _identity(order: Order, spec: Registered, key: str) -> str | None:
     if spec.identity and not Path(spec.identity).expanduser().is_file():
         raise ConfigError(
             f"{order.stack.file.name}: {key}.identity: {spec.identity} is not there; write a private key's path."
