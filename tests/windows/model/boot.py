@@ -24,6 +24,8 @@ def boot(machine: Machine) -> None:
         for name in ("vmcompute", "hns"):
             data["services"].setdefault(name, {"state": "stopped", "start": "manual"})
     data["wsl"]["running"] = []
+    data["reboot_pending"] = False
+    data["wsl"]["running"] = []
     data["wsl"]["vm_started"] = None
     for service in data["services"].values():
         service["state"] = "running" if service["start"] == "auto" else "stopped"
