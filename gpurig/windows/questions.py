@@ -19,15 +19,15 @@ FOLDER = "C:\\ProgramData\\gpurig"
 NOTE = f"{FOLDER}\\wslconfig.txt"
 """Written whenever we change a value of .wslconfig: WSL that started before its time does not have that value yet."""
 
-SSH_PORT, WSL_PORT = 22, 2222
+SSH_PORT, WSL_PORT, RDP_PORT = 22, 2222, 3389
 
 
 def sections(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Section → the parameters of its script, in snake_case."""
     distribution = str(variables.get("win_distribution_name") or "")
     listed = variables.get("win_network_ports") or {}
-    wsl_port = int(variables.get("win_linux_port") or WSL_PORT)
-    ports = sorted({int(variables.get("win_network_ssh_port") or SSH_PORT), wsl_port, *map(int, listed)})
+    wsl_port = int(variables.get("win_network_wsl_port") or variables.get("win_linux_port") or WSL_PORT)
+    ports = sorted({int(variables.get("win_network_ssh_port") or SSH_PORT), wsl_port, RDP_PORT, *map(int, listed)})
     return {
         "machine": {},
         "features": {},
@@ -45,4 +45,5 @@ def sections(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "rdp": {},
         "sshd": {},
         "gpu": {},
+        "symptoms": {"urls": []},
     }
