@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tests.windows.model.fresh_network import NETWORK
+
 GIB = 2**30
 
 SCHEME = "381b4222-f694-41f0-9685-ff5bb260df2e"
@@ -48,6 +50,7 @@ _FRESH: dict[str, Any] = {
         "hibernate": 10800,
         "wake": [{"adapter": "Ethernet", "mac": "00-11-22-33-44-55", "enabled": False}],
     },
+    **NETWORK,
     "done": [],
 }
 

@@ -9,6 +9,16 @@ TEXTS = {
         "de": "Das System kann die angegebene Datei nicht finden.",
         "zh": "系统找不到指定的文件。",
     },
+    "needs_elevation": {
+        "en": "The requested operation requires elevation (Run as administrator).",
+        "de": "Der angeforderte Vorgang erfordert erhöhte Rechte (Als Administrator ausführen).",
+        "zh": "请求的操作需要提升(作为管理员运行)。",
+    },
+    "excluded_ports": {
+        "en": "Protocol tcp Port Exclusion Ranges|Start Port|End Port|* - Administered port exclusions.",
+        "de": "Protokoll tcp-Portausschlussbereiche|Startport|Endport|* - Verwaltete Portausschlüsse.",
+        "zh": "协议 tcp 端口排除范围|开始端口|结束端口|* - 管理的端口排除。",
+    },
 }
 
 
