@@ -220,7 +220,7 @@ class KeeperSection(TypedDict):
     """The scheduled task that keeps WSL up. xml: its definition as Windows exports it; None where there is none.
 
     state: unknown, disabled, queued, ready, running, or empty without a task. script, settings: SHA-256 of the installed files, None
-    where there is none. acls: of folder, script and settings. result: LastTaskResult; log: last lines of its log.
+    where there is none. acls: of folder, script and settings, as far as they let somebody change it. result: LastTaskResult; log: last lines of its log.
     """
 
     xml: str | None

@@ -23,9 +23,11 @@ def boot(machine: Machine) -> None:
     if data["hypervisor"]:
         for name in ("vmcompute", "hns"):
             data["services"].setdefault(name, {"state": "stopped", "start": "manual"})
-    data["wsl"]["running"] = []
     data["reboot_pending"] = False
     data["wsl"]["running"] = []
     data["wsl"]["vm_started"] = None
+    data["wsl"]["holder"] = None
+    for task in data["tasks"].values():
+        task["state"] = "ready"
     for service in data["services"].values():
         service["state"] = "running" if service["start"] == "auto" else "stopped"

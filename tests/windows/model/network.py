@@ -24,6 +24,15 @@ def guest_address(machine: Machine) -> str | None:
     return str(machine.value(wsl_vm.LXSS, "NatIpAddress", wsl_vm.ADDRESS))
 
 
+def move(machine: Machine, address: str) -> None:
+    """Give WSL another address."""
+    for user in machine.data["users"].values():
+        user["registry"].setdefault(wsl_vm.LXSS.partition(":\\")[2], {})["NatIpAddress"] = address
+    for inside in machine.linux.values():
+        if hasattr(inside, "address"):
+            inside.address = address
+
+
 def mirrored(machine: Machine) -> bool:
     """Whether WSL runs with mirrored networking."""
     return bool(machine.data["wsl"].get("networking", "nat") == "mirrored")

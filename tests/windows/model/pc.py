@@ -62,6 +62,12 @@ class Machine:
         """The PC as it is now, to compare."""
         return copy.deepcopy(self.data)
 
+    def move_address(self, address: str = "172.28.99.7") -> None:
+        """WSL has another address from now on, as after a conflict with a VPN."""
+        from tests.windows.model import network
+
+        network.move(self, address)
+
     def require_admin(self) -> None:
         """Raises what Windows says to somebody without elevated rights."""
         if not self.data["login"]["elevated"]:

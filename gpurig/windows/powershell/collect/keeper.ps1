@@ -9,10 +9,12 @@ function Get-Digest([string] $Path) {
 }
 
 function Get-Rights([string] $Path) {
+    # Who may change it: write, append, delete, set attributes, rights or the owner, or everything at once.
     if (-not (Test-Path -LiteralPath $Path)) { return $null }
+    $changes = 0x500D0156
     $acl = Get-Acl -LiteralPath $Path
     $kind = [Security.Principal.SecurityIdentifier]
-    $rules = @($acl.GetAccessRules($true, $true, $kind) | Where-Object { [int]$_.AccessControlType -eq 0 })
+    $rules = @($acl.GetAccessRules($true, $true, $kind) | Where-Object { [int]$_.AccessControlType -eq 0 -and ([int]$_.FileSystemRights -band $changes) })
     return @{
         owner     = [string]$acl.GetOwner($kind).Value
         sids      = @($rules | ForEach-Object { [string]$_.IdentityReference.Value } | Sort-Object -Unique)
