@@ -76,7 +76,8 @@ class Use:
         )
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "gpurig.cli", "--stack", self.stack.name, *words]
+        """Rig's words in full. Its engine is the one that made the hosts, also where Pulumi is found."""
+        return ["env", "GPURIG_ENGINE=embedded", sys.executable, "-m", "gpurig.cli", "--stack", self.stack.name, *words]
 
     def on(self, host: str, line: str) -> str:
         """What a line of shell on the host prints."""
