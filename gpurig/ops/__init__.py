@@ -5,6 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from gpurig.ops import (
+    bootstrap,
     costs,
     data,
     doctor,
@@ -46,7 +47,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         services.top,
         ssh_config.ssh_config,
     ),
-    "Set-up": (doctor.doctor, register.register, env.env),
+    "Set-up": (doctor.doctor, bootstrap.bootstrap, register.register, env.env),
 }
 """Heading of `rig --help` → its commands."""
 
