@@ -1,0 +1,140 @@
+"""Topic wsl: Windows can run WSL 2, and WSL is Microsoft's package in a pinned version or newer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpurig.windows import account, packages
+from gpurig.windows.actions import Action
+from gpurig.windows.packages import File
+from gpurig.windows.plan import Plan, Refusal, unread
+from gpurig.windows.state import FeaturesSection, MachineSection, State, WslSection
+
+SECTIONS = ("machine", "features", "wsl")
+
+PLATFORM, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
+
+WINDOWS_11 = 22000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """msi_version, msi_url, msi_sha256: another package than the pinned one; empty: the pinned one.
+
+    allow_reboot: the role may restart Windows. upgrade: an older WSL is upgraded even while a distribution runs, which ends it.
+    """
+
+    msi_version: str = ""
+    msi_url: str = ""
+    msi_sha256: str = ""
+    allow_reboot: bool = False
+    upgrade: bool = False
+
+
+def plan(state: State, wanted: Wanted) -> Plan:
+    """Fetch the package first, so that a wrong checksum changes nothing; enable what is missing; install or upgrade."""
+    missing = unread(state, SECTIONS)
+    if missing:
+        return Plan(refusals=missing)
+    machine, features, wsl = state["machine"], state["features"], state["wsl"]
+    version, file, problems = _package(machine, wanted)
+    absent = [name for name in _features(machine) if features["features"].get(name, "absent") == "absent"]
+    problems += [Refusal("", f"this Windows has no feature {name}, which WSL 2 needs.") for name in absent]
+    problems += [*account.refusals(machine), *account.forbidden(wsl), *_virtualization(machine)]
+    if problems:
+        return Plan(refusals=tuple(problems))
+    windows, reboot = _windows(machine, features)
+    install, warnings, refusals = _upgrade(wsl, version, wanted.upgrade)
+    if refusals:
+        return Plan(refusals=refusals)
+    fetched = [packages.fetch(file, "wsl.msi.sha256")] if install else []
+    installed = [_install(wsl, file, version)] if install else []
+    return Plan(actions=(*fetched, *windows, *installed), reboot=reboot, warnings=warnings)
+
+
+def _package(machine: MachineSection, wanted: Wanted) -> tuple[str, File, list[Refusal]]:
+    pinned, file = packages.msi(machine)
+    version = wanted.msi_version or pinned
+    try:
+        another = packages.version(version) != packages.version(pinned)
+    except ValueError:
+        return pinned, file, [Refusal("wsl.msi.version", f"found {version!r}; write a version such as {pinned!r}.")]
+    if packages.version(version) < packages.version(packages.MINIMUM):
+        text = f"found {version!r}; distributions are installed from files, which WSL can from {packages.MINIMUM} on."
+        return version, file, [Refusal("wsl.msi.version", text)]
+    if not (another or wanted.msi_url or wanted.msi_sha256):
+        return version, file, []
+    problems = []
+    if not wanted.msi_url:
+        text = f"write the address of WSL {version}'s package for this PC, or its path there; only {pinned} is pinned."
+        problems.append(Refusal("wsl.msi.url", text))
+    elif not _is_place(wanted.msi_url):
+        problems.append(Refusal("wsl.msi.url", f"found {wanted.msi_url!r}; write https://… or a path on the PC."))
+    if not packages.is_sha256(wanted.msi_sha256):
+        text = f"write the SHA-256 of WSL {version}'s package: 64 hexadecimal digits."
+        problems.append(Refusal("wsl.msi.sha256", text))
+    return version, File(wanted.msi_url, wanted.msi_sha256.lower()), problems
+
+
+def _is_place(url: str) -> bool:
+    return url.startswith("https://") or url[1:3] == ":\\"
+
+
+def _features(machine: MachineSection) -> list[str]:
+    """Windows 10 needs the old subsystem's feature as well (microsoft/WSL, WslInstall.cpp)."""
+    return [PLATFORM] if machine["build"] >= WINDOWS_11 else [PLATFORM, INBOX]
+
+
+def _virtualization(machine: MachineSection) -> list[Refusal]:
+    if machine["hypervisor_present"] or machine["firmware_virtualization"] is not False:
+        return []
+    text = "virtualisation is off in the PC's firmware: switch on Intel VT-x or AMD SVM in its BIOS/UEFI set-up."
+    return [Refusal("", text)]
+
+
+def _windows(machine: MachineSection, features: FeaturesSection) -> tuple[list[Action], str]:
+    """What of Windows itself is to be changed, and why it must restart."""
+    needed = _features(machine)
+    off = [name for name in needed if features["features"][name] != "enabled"]
+    actions = [
+        Action("feature_enable", {"name": name}, says=f"feature {name}", before=f"{name}: off", after=f"{name}: on")
+        for name in off
+        if name not in features["pending"]
+    ]
+    launch = machine["hypervisor_launch"]
+    if launch not in (None, "auto") or (launch is None and not off and not machine["hypervisor_present"]):
+        parameters = {"name": "hypervisorlaunchtype", "value": "auto"}
+        was = f"hypervisorlaunchtype: {launch or 'not set'}"
+        says = "start the hypervisor with Windows"
+        actions.append(Action("bcd_set", parameters, says=says, before=was, after="hypervisorlaunchtype: auto"))
+    if off:
+        return actions, f"it enables {' and '.join(off)} at its next start"
+    return actions, "" if machine["hypervisor_present"] else "its hypervisor starts with its next start"
+
+
+def _upgrade(wsl: WslSection, version: str, asked: bool) -> tuple[bool, tuple[str, ...], tuple[Refusal, ...]]:
+    """Whether to install, and what is to be said about the WSL that is there."""
+    if wsl["path"] is None:
+        return True, (), ()
+    present = packages.version(wsl["msi_version"] or "0")
+    if present > packages.version(version):
+        return False, (f"WSL {wsl['msi_version']} is newer than the wanted {version} and stays.",), ()
+    if present == packages.version(version):
+        return False, (), ()
+    names = ", ".join(account.running(wsl))
+    if not names or asked:
+        return True, (), ()
+    how = f"an upgrade to {version} would stop {names}: write `variables: {{win_wsl_upgrade: true}}` when nothing runs there"
+    if present < packages.version(packages.MINIMUM):
+        return False, (), (Refusal("variables", f"WSL {wsl['msi_version']} is too old, and {how}."),)
+    return False, (f"WSL {wsl['msi_version']} stays: {how}.",), ()
+
+
+def _install(wsl: WslSection, file: File, version: str) -> Action:
+    return Action(
+        "msi_install",
+        {"path": file.path, "sha256": file.sha256.lower()},
+        says=f"install WSL {version}",
+        before=f"WSL: {wsl['msi_version'] or 'none'}" if wsl["path"] else "WSL: none",
+        after=f"WSL: {version}",
+    )
