@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 from gpurig import access, lifecycle, reach, records, runner, services
-from gpurig.doctor import Finding, Level
+from gpurig.doctor import Finding, Level, windows
 from gpurig.errors import RigError
 from gpurig.remote import Place
 from gpurig.stack import Stack
@@ -25,6 +25,10 @@ def examine(stack: Stack, name: str) -> Iterator[Finding]:
         return
     yield Finding("OK", "record", f"{host.label}, {host.endpoint.user}@{host.endpoint.address}:{host.endpoint.port}")
     place = Place(stack, host)
+    if host.guest is not None and host.endpoint.shell == "powershell":
+        if (yield from windows.examine(stack, host)):
+            yield from _work(place)
+        return
     steps: dict[str, Callable[[Place], Finding]] = {
         "provider's listing": _listing,
         "network": _network,
@@ -39,6 +43,12 @@ def examine(stack: Stack, name: str) -> Iterator[Finding]:
         yield finding
         if finding.level == "FAIL":
             return
+    yield from _work(place)
+
+
+def _work(place: Place) -> Iterator[Finding]:
+    """What shall run there."""
+    host = place.host
     for environment in host.environments:
         yield _environment(place, environment)
     for service in services.of_host(host).values():

@@ -14,27 +14,49 @@ from gpurig.ops.command import command
 from gpurig.ops.place import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from invoke.context import Context
 
     from gpurig.doctor import Finding
 
 
-@command("host", help={"host": "Walk to this host, step by step; else look at this machine."})
-def doctor(c: Context, host: str = "") -> None:
+@command(
+    "host",
+    help={
+        "host": "Walk to this host, step by step; else look at this machine.",
+        "fix": "For a Windows PC: do what is safe about what was found, then look again.",
+        "capture": "For a Windows PC: write all that it says, without names and addresses, to this file.",
+        "from_": "For a Windows PC that answers nobody: judge what doctor-HOST.ps1 brought from it.",
+        "yes": "Do not ask.",
+    },
+)
+def doctor(
+    c: Context, host: str = "", fix: bool = False, capture: str = "", from_: str = "", yes: bool = False
+) -> None:
     """Find what is missing here, or on the way to a host. Exit code 1 when something needed is missing."""
     from gpurig.doctor import worst
 
-    findings = []
-    for finding in _examined(c, host):
-        findings.append(finding)
+    if fix or capture or from_:
+        from gpurig.ops import pc
+
+        found = pc.doctor(c, host, fix=fix, capture=capture, brought=from_, yes=yes)
+    else:
+        found = shown(c, _examined(c, host))
+    console.show(c, [asdict(finding) for finding in found], "")
+    if worst(found) == "FAIL":
+        raise Exit(code=1)
+
+
+def shown(c: Context, findings: Iterable[Finding]) -> list[Finding]:
+    """These findings, each told as soon as it is there."""
+    found = []
+    for finding in findings:
+        found.append(finding)
         if not c.config.gpurig.json:
             sys.stdout.write(_line(finding))
             sys.stdout.flush()
-    console.show(c, [asdict(finding) for finding in findings], "")
-    if worst(findings) == "FAIL":
-        raise Exit(code=1)
+    return found
 
 
 def _examined(c: Context, host: str) -> Iterator[Finding]:

@@ -1,0 +1,130 @@
+"""`rig doctor` for a Windows PC: mend what is safe, record what it says, judge what was brought from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpurig import records
+from gpurig.errors import ConfigError
+from gpurig.ops import console
+from gpurig.ops.doctor import shown
+from gpurig.ops.place import stack_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from invoke.context import Context
+
+    from gpurig.doctor import Finding
+    from gpurig.doctor.windows import Patient
+    from gpurig.windows.failures import Case
+
+SCHEMA = 1
+"""Version of a recording's form."""
+
+
+def doctor(c: Context, name: str, *, fix: bool, capture: str, brought: str, yes: bool) -> list[Finding]:
+    """Look at the PC, or at what was brought from it; then record, or mend and look again. Returns the last look's findings.
+
+    Raises ConfigError where that host is no Windows PC, or the options do not go together.
+    """
+    from gpurig.windows import chain
+
+    if fix and (brought or capture):
+        raise ConfigError("rig doctor: --fix mends the PC itself; it goes with neither --from nor --capture.")
+    path = _checked(capture) if capture else None
+    patient = _patient(c, name)
+    case = patient.judged(Path(brought)) if brought else patient.case()
+    if path:
+        _record(patient, case, path, yes=yes)
+        return []
+    found = shown(c, chain.findings(case))
+    return _mended(c, patient, case, yes=yes) or found if fix else found
+
+
+def _patient(c: Context, name: str) -> Patient:
+    from gpurig.doctor.windows import Patient
+
+    stack = stack_of(c)
+    if not name:
+        raise ConfigError("rig doctor: name the Windows PC that --fix, --capture or --from is about.")
+    host = records.require(stack, name)
+    if host.guest is None or host.endpoint.shell != "powershell":
+        raise ConfigError(
+            f"{name}: --fix, --capture and --from are for Windows PCs (`os: windows-wsl2`); this host is none."
+        )
+    return Patient(stack, host)
+
+
+def _mended(c: Context, patient: Patient, case: Case, *, yes: bool) -> list[Finding]:
+    """Do what is safe, as far as the user agrees. Returns the findings after it; none where nothing was done."""
+    from gpurig.doctor import windows
+    from gpurig.windows import chain, failures
+
+    todo = windows.todo(case)
+    for number in todo.held:
+        working = ", ".join(case.facts.busy or ())
+        console.say(f"Failure {number} is left, since mending it restarts WSL, and somebody works there: {working}.")
+    if not todo.actions:
+        console.say("There is nothing that can safely be mended from here.")
+        return []
+    console.say("What would be done:")
+    for action in todo.actions:
+        console.say(f"  {action.says}")
+    console.confirm(f"Do this on {case.host}?", yes=yes)
+    before = {failure.number for failure in failures.detect(case)}
+    with console.working(f"Mending {case.host}"):
+        after, problem = windows.mend(patient, todo)
+    if problem:
+        console.say(f"Windows refused a step, and the later ones were not tried: {problem}")
+    left = {failure.number for failure in failures.detect(after)}
+    for number in sorted(before - left):
+        console.say(f"Mended: failure {number}, {failures.NAMES[number]}.")
+    return shown(c, chain.findings(after))
+
+
+def _record(patient: Patient, case: Case, path: Path, *, yes: bool) -> None:
+    """Show the recording, then write it if the user agrees."""
+    from gpurig.stack import write_private
+    from gpurig.windows.anonymous import anonymous
+
+    if not case.state:
+        raise ConfigError(f"{case.host} does not answer, so nothing can be recorded: {case.link.ssh}")
+    host = patient.host
+    names = (host.name, host.project, host.endpoint.user, host.endpoint.address, host.work()[1].user)
+    state: Mapping[str, Any] = case.state
+    recording = {"schema": SCHEMA, "about": {"origin": "recorded", "text": ""}, "state": anonymous(state, names)}
+    text = json.dumps(recording, indent=1, ensure_ascii=False) + "\n"
+    console.say(json.dumps(readable(recording["state"]), indent=1, ensure_ascii=False))
+    console.say(f"This is all that would be written, with bytes shown as text, to {path}.")
+    console.say("Names, addresses and secrets were taken out. Look through it: what else is private, only you know.")
+    console.confirm(f"Write {path}?", yes=yes)
+    write_private(path, text)
+    console.say(f"Written: {path}")
+
+
+def readable(value: Any, key: str = "") -> Any:
+    """The same for people: bytes in Base64 as text."""
+    import base64
+
+    from gpurig.windows import wire
+    from gpurig.windows.anonymous import ENCODED
+
+    if isinstance(value, dict):
+        return {name: readable(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [readable(item, key) for item in value]
+    if isinstance(value, str) and key in ENCODED:
+        return wire.decoded(base64.b64decode(value)).splitlines()
+    return value
+
+
+def _checked(file: str) -> Path:
+    path = Path(file).expanduser().absolute()
+    if path.suffix != ".json":
+        raise ConfigError(f"--capture={file}: the recording is JSON; write a name that ends in .json.")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--capture={file}: there is no folder {path.parent}.")
+    return path

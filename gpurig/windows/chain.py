@@ -1,0 +1,224 @@
+"""The way from the laptop to CUDA in WSL, step by step from outside in, judged from what was read and seen. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from gpurig import drivers
+from gpurig.doctor import Finding, Level
+from gpurig.windows import failures, wire
+from gpurig.windows.failures import case as steps
+from gpurig.windows.failures import network
+from gpurig.windows.failures.case import STEPS, Case, Failure
+
+VERSION_OF_WSL = 2
+INSTALLED = 1
+SAID = re.compile(r"CUDA Version:\s*([0-9.]+)")
+
+Told = tuple[Level, str, str]
+"""How a step is, in one line, and what to do about it."""
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    """One line for each step that can be judged, and below it what explains that it is broken."""
+    found = failures.detect(case)
+    yield from unread(case)
+    for step in STEPS:
+        here = [failure for failure in found if failure.at == step]
+        told = _STEPS[step](case)
+        if told is None and not here:
+            continue
+        level, text, advice = told or ("OK", "see below", "")
+        yield Finding(_gravest([level, *(one.level for one in here)]), step, text, "" if here else advice)
+        yield from map(explained, here)
+
+
+def explained(failure: Failure) -> Finding:
+    """A failure as a line of the doctor's."""
+    mended = " `--fix` does it." if failure.actions else ""
+    return Finding(
+        failure.level,
+        f"{failure.at}: failure {failure.number}, {failure.name}",
+        f"{failure.found}. {failure.meaning}",
+        f"{failure.fix}{mended}",
+    )
+
+
+def unread(case: Case) -> Iterator[Finding]:
+    """Sections of the state that PowerShell could not read."""
+    every: dict[str, dict[str, dict[str, str]]] = dict(case.state)  # type: ignore[arg-type]  # a section may be an error
+    for name, section in every.items():
+        if section and "error" in section:
+            problem = section["error"]
+            advice = f"Log in as an administrator of the PC, as the entry of {case.host} names one."
+            yield Finding(
+                "WARN", f"state: {name}", f"could not be read: {problem['message']} ({problem['hresult']})", advice
+            )
+
+
+def _gravest(levels: Sequence[Level]) -> Level:
+    return "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "OK"
+
+
+def _reachable(case: Case) -> Told | None:
+    answer = case.link.ports.get(case.ssh_port)
+    if answer is None:
+        return None
+    if answer == "open":
+        return "OK", f"port {case.ssh_port} of the PC answers", ""
+    words = {"refused": "nothing listens there", "silent": "no answer"}[answer]
+    advice = "Is the PC on, awake, and at this address? Did its owner run the script of `rig bootstrap` there?"
+    return "FAIL", f"port {case.ssh_port} of the PC: {words}", advice
+
+
+def _sshd(case: Case) -> Told | None:
+    if case.link.ssh is None:
+        return None
+    if case.link.ssh:
+        return "FAIL", case.link.ssh, ""
+    user = case.section("machine").get("user")
+    told = f", as {user['name']}{'' if user['admin'] else ' without administrator rights'}" if user else ""
+    return "OK", f"the host key is the pinned one; our key is taken{told}", ""
+
+
+def _wsl(case: Case) -> Told | None:
+    wsl = case.section("wsl")
+    if not wsl:
+        return None
+    if wsl["path"] is None:
+        return "FAIL", "WSL is not installed", f"{case.site('win_wsl')} installs it."
+    return "OK", f"version {case.version_said or wsl['msi_version'] or 'unknown'}", ""
+
+
+def _distribution(case: Case) -> Told | None:
+    if not case.section("wsl") or case.section("wsl")["path"] is None:
+        return None
+    found, facts = case.distribution, case.facts
+    if found is None:
+        return "FAIL", f"{case.name} is not installed for this user", f"{case.site('win_distribution')} installs it."
+    if found["wsl"] != VERSION_OF_WSL:
+        return "FAIL", f"{case.name} runs as WSL 1, which has no GPU", f"`wsl --set-version {case.name} 2` on the PC."
+    if found["state"] != INSTALLED:
+        advice = f"{case.site('win_distribution')} says what can be done."
+        return "FAIL", f"the installation of {case.name} did not end", advice
+    if facts.problem:
+        return "FAIL", facts.problem, "`wsl --shutdown` on the PC, and look again; then restart Windows."
+    if facts.systemd not in ("running", "degraded", "starting", None):
+        advice = f"{case.site('win_linux')} writes systemd=true into wsl.conf."
+        return "FAIL", f"{case.name} runs without systemd ({facts.systemd})", advice
+    stopped = ", started by this question" if case.running is False else ""
+    return "OK", f"{case.name} ({facts.os_id} {facts.os_version}), systemd {facts.systemd}{stopped}", ""
+
+
+def _address(case: Case) -> Told | None:
+    facts = case.facts
+    if facts.problem:
+        return None
+    mode = facts.networking_mode or ("mirrored" if case.mirrored else "nat")
+    return ("OK", f"{facts.address}, {mode}", "") if facts.address else ("FAIL", "none", "")
+
+
+def _portproxy(case: Case) -> Told | None:
+    if not case.section("network") or case.mirrored:
+        return None
+    there = network.entries(case)
+    missing = [port for port in case.forwarded if not any(one.endswith(f"/{port}") for one in there)]
+    if missing and (case.direct or missing != [case.port]):
+        return "FAIL", f"no entry for port {', '.join(map(str, missing))}", f"{case.site('win_network')} makes it."
+    if not there:
+        return None
+    return "OK", ", ".join(f"{listen} → {connect}" for listen, connect in sorted(there.items())), ""
+
+
+def _listener(case: Case) -> Told | None:
+    if not case.section("network") or case.mirrored or not network.entries(case):
+        return None
+    ports = [one for one in case.forwarded if any(entry.endswith(f"/{one}") for entry in network.entries(case))]
+    return "OK", f"Windows listens at {', '.join(map(str, ports))}", ""
+
+
+def _firewall(case: Case) -> Told | None:
+    rules = case.section("network").get("firewall_rules")
+    if rules is None:
+        return None
+    ours = [rule for rule in rules if rule["group"] == "gpurig" and rule["enabled"]]
+    told = "; ".join(f"{', '.join(map(str, rule['ports']))} from {', '.join(rule['remote'])}" for rule in ours)
+    return "OK", told or "no rule of ours", ""
+
+
+def _guest(case: Case) -> Told | None:
+    said, facts = case.link.guest, case.facts
+    if said:
+        return "FAIL", said.strip().splitlines()[-1], f"{case.site('win_linux', 'sshd')} sets it up."
+    if said is None and facts.problem:
+        return None
+    if said is None and not network.listens_inside(case):
+        return "FAIL", f"nothing listens on port {case.port} inside", f"{case.site('win_linux', 'sshd')} sets it up."
+    if facts.password_login:
+        return "WARN", "takes passwords, which anybody may guess", f"{case.site('sshd')} switches them off."
+    return "OK", "the host key is the pinned one; keys only" if said == "" else f"listens on port {case.port}", ""
+
+
+def _gpu(case: Case) -> Told | None:
+    facts, windows = case.facts, case.section("gpu")
+    if facts.problem:
+        return None
+    if facts.nvidia_smi_code == 0:
+        cards = [line.split(",")[0].strip() for line in wire.text_of(windows.get("smi")).splitlines() if line.strip()]
+        return "OK", f"{', '.join(cards) or 'there'}; {facts.nvidia_smi_path} answers", ""
+    if windows and not windows.get("system"):
+        known = [one["name"] for one in windows["adapters"]]
+        if not any("nvidia" in name.lower() for name in known):
+            return "WARN", f"Windows shows no NVIDIA GPU, but {', '.join(known) or 'none'}", ""
+        return "FAIL", "Windows has no NVIDIA driver", "Install NVIDIA's driver on Windows; never one inside WSL."
+    return "FAIL", "nvidia-smi inside WSL does not answer", "Update NVIDIA's driver on Windows, then `wsl --shutdown`."
+
+
+def _cuda(case: Case) -> Told | None:
+    facts = case.facts
+    if facts.problem or facts.nvidia_smi_code != 0:
+        return None
+    known = SAID.search(facts.nvidia_smi_out or "")
+    toolkit = str(case.variables.get("cuda_toolkit_version") or "")
+    advice = "Update NVIDIA's driver on Windows, then `wsl --shutdown` there."
+    if known and toolkit and drivers.parts(known[1])[0] < drivers.parts(toolkit)[0]:
+        return "FAIL", f"the driver knows CUDA {known[1]}, the toolkit is {toolkit}", advice
+    if case.link.cuda not in (None, "0"):
+        return "FAIL", f"libcuda says {case.link.cuda}", advice
+    works = "; libcuda starts" if case.link.cuda == "0" else ""
+    return "OK", f"the driver knows CUDA {known[1] if known else 'of an unknown version'}{works}", ""
+
+
+def _keeper(case: Case) -> Told | None:
+    keeper = case.section("keeper")
+    if not keeper or not keeper["xml"]:
+        return None
+    return "OK", f"its task is {keeper['state']}, last run {keeper['last_run'] or 'never'}", ""
+
+
+def _settings(case: Case) -> Told | None:
+    return ("OK", f"{case.section('wsl')['config_path']}: all in force", "") if case.config else None
+
+
+def _room(case: Case) -> Told | None:
+    free = case.facts.disk_free_bytes
+    return None if free is None else ("OK", f"{case.name} has {free / 10**9:.0f} GB free", "")
+
+
+_STEPS: dict[str, Callable[[Case], Told | None]] = {
+    steps.REACHABLE: _reachable,
+    steps.SSHD: _sshd,
+    steps.WSL: _wsl,
+    steps.DISTRIBUTION: _distribution,
+    steps.ADDRESS: _address,
+    steps.PORTPROXY: _portproxy,
+    steps.LISTENER: _listener,
+    steps.FIREWALL: _firewall,
+    steps.GUEST: _guest,
+    steps.GPU: _gpu,
+    steps.CUDA: _cuda,
+    steps.KEEPER: _keeper,
+    steps.SETTINGS: _settings,
+    steps.ROOM: _room,
+}

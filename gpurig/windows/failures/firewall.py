@@ -1,0 +1,96 @@
+"""What Windows' own firewall lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpurig.windows import ranges
+from gpurig.windows.failures.case import FIREWALL, Case, Failure
+from gpurig.windows.failures.names import NAMES
+
+
+def blocked(case: Case) -> Failure | None:
+    """13. No rule, a rule for other networks, a profile that ignores rules, or another firewall (Microsoft's troubleshooting page)."""
+    network = case.section("network")
+    wanted = [case.ssh_port, *(case.forwarded if case.direct and not case.mirrored else [])]
+    meaning = "It works on the PC itself, but other machines get no answer."
+    if not network:
+        silent = [
+            port
+            for port, answer in case.link.ports.items()
+            if answer == "silent" and port in (case.ssh_port, case.port)
+        ]
+        if not silent:
+            return None
+        found = f"port {silent[0]} of the PC does not answer at all"
+        fix = "Is the PC on and awake? If it is: the script below says what its firewall does; a firewall of an antivirus program is not seen by it."
+        return Failure(13, NAMES[13], FIREWALL, found, meaning, fix)
+    active = set(network["connections"].values())
+    for profile in network["firewall_profiles"]:
+        if profile["enabled"] and profile["name"].lower() in active and profile["block_all"]:
+            found = f"the firewall of {profile['name'].lower()} networks blocks everything that comes in, whatever rules say"
+            fix = f"`Set-NetFirewallProfile -Name {profile['name']} -AllowInboundRules True` on the PC; if it is back soon, a group policy sets it."
+            return Failure(13, NAMES[13], FIREWALL, found, meaning, fix)
+        if profile["enabled"] and profile["name"].lower() in active and not profile["local_rules"]:
+            found = f"a group policy lets the firewall of {profile['name'].lower()} networks ignore this PC's own rules"
+            return Failure(
+                13, NAMES[13], FIREWALL, found, meaning, "Ask whoever manages this PC for a rule in the policy."
+            )
+    for port in wanted:
+        said = _closed(case, network, port, active)
+        if said:
+            actions = case.planned("network", "firewall_set")
+            fix = f"{case.site('win_network')} sets the rule; from where it lets in, `allow_from` in the entry of {case.host} says."
+            return Failure(13, NAMES[13], FIREWALL, said, meaning, fix, actions)
+    silent = [port for port in wanted if case.link.ports.get(port) == "silent"]
+    if silent:
+        found = f"port {silent[0]} does not answer us, though Windows' own firewall lets us in"
+        fix = "Look for a second firewall: an antivirus program's, or the router's between the two networks."
+        return Failure(13, NAMES[13], FIREWALL, found, meaning, fix)
+    return None
+
+
+def _closed(case: Case, network: Mapping[str, Any], port: int, active: set[str]) -> str:
+    """Why the firewall does not let us in to a port; empty where it does."""
+    guarded = [one for one in network["firewall_profiles"] if one["enabled"] and one["name"].lower() in active]
+    rules = [rule for rule in network["firewall_rules"] if str(port) in [str(one) for one in rule["ports"]]]
+    if not guarded or any(_open_to(case, rule, port, active) for rule in rules):
+        return ""
+    if not rules:
+        return f"no rule of the firewall lets anybody in to port {port}"
+    rule = rules[0]
+    if not rule["enabled"]:
+        return f"the rule {rule['name']} for port {port} is switched off"
+    if not _covers(case, rule["remote"]):
+        return f"the rule {rule['name']} for port {port} lets in {', '.join(rule['remote'])}, not us ({_source(case)})"
+    return f"the rule {rule['name']} for port {port} holds in {', '.join(rule['profiles'])} networks, and this PC is in {', '.join(sorted(active))}"
+
+
+def _covers(case: Case, remote: list[str]) -> bool:
+    """Whether our address is among these; what cannot be told is not held against the rule."""
+    source, connected = _source(case), case.section("network").get("addresses") or {}
+    if not source or {"any", "*"} & {one.lower() for one in remote}:
+        return True
+    try:
+        return ranges.contain(remote, source, connected) is not False
+    except ValueError:  # from one address to another, as people write it in Windows
+        return True
+
+
+def _source(case: Case) -> str | None:
+    """Where we come from, as the PC sees it."""
+    return case.section("network").get("client") or case.link.source
+
+
+def _open_to(case: Case, rule: Mapping[str, Any], port: int, active: set[str]) -> bool:
+    """Whether a firewall rule lets our laptop in to a port, over every network that the PC is in."""
+    profiles = {one.lower() for one in rule["profiles"]}
+    ports = {str(one) for one in rule["ports"]}
+    if (
+        not rule["enabled"]
+        or rule["action"].lower() != "allow"
+        or not ({str(port), "any"} & {one.lower() for one in ports})
+    ):
+        return False
+    return ("any" in profiles or active <= profiles) and _covers(case, rule["remote"])

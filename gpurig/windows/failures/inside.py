@@ -1,0 +1,85 @@
+"""Failures of the Linux inside: clock, sshd, systemd, Docker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gpurig.windows.failures.case import DISTRIBUTION, GUEST, SETTINGS, Case, Failure
+from gpurig.windows.failures.names import NAMES
+from gpurig.windows.failures.network import listens_inside
+
+SKEW = 60
+"""Seconds that the clock may differ; TLS and apt fail only with much more."""
+
+
+def clock(case: Case) -> Failure | None:
+    """17. After sleep the clock lags, before WSL 2.1.1 (WSL issue 10006)."""
+    machine, asked, clock = case.section("machine"), case.section("inside"), case.facts.clock
+    if not machine or clock is None:
+        return None
+    took = float((asked.get("facts") or {}).get("seconds") or 0)
+    behind = datetime.fromisoformat(machine["now"]).timestamp() - clock
+    if -SKEW - took <= behind <= SKEW:
+        return None
+    word = "behind" if behind > 0 else "ahead"
+    found = f"the clock of {case.name} is {abs(behind):.0f} s {word}"
+    woke = case.section("symptoms").get("woke")
+    if woke:
+        found += f"; the PC last woke from sleep at {woke}"
+    meaning = "With a wrong clock certificates look expired and apt refuses its lists. WSL before 2.1.1 forgot the time in sleep."
+    fix = f"`rig connect {case.host} -- sudo hwclock -s`; {case.site('win_wsl')} installs a WSL that keeps it right."
+    return Failure(17, NAMES[17], DISTRIBUTION, found, meaning, fix)
+
+
+def sshd(case: Case) -> Failure | None:
+    """19. ssh.socket holds the port, no host keys, a wrong configuration (systemd issue 36795, WSL issue 8853)."""
+    facts = case.facts
+    if facts.problem or (listens_inside(case) and case.link.guest in (None, "")):
+        return None
+    if facts.sshd_installed is False:
+        found, why = "no sshd is installed", ""
+    elif facts.host_keys == ():
+        found, why = "it has no host keys", " Ubuntu 22.04's image comes without; `ssh-keygen -A` makes them."
+    elif facts.sshd_config_ok is False:
+        found, why = f"its configuration is wrong: {facts.sshd_problem or 'sshd -t says so'}", ""
+    elif facts.ssh_socket_active:
+        found = "systemd's ssh.socket holds its place"
+        why = " Its port is that of the socket, not of sshd_config."
+    elif facts.sshd_active is False:
+        found, why = "ssh.service does not run", " `journalctl -u ssh` there says why."
+    elif not listens_inside(case):
+        others = ", ".join(facts.sshd_ports or ()) or "nowhere"
+        found, why = f"it listens at {others}, not on port {case.port}", ""
+    else:
+        found, why = f"ssh says: {_last(case.link.guest)}", ""
+    meaning = f"The sshd of {case.name} must listen on port {case.port}; Windows has port 22.{why}"
+    fix = f"{case.site('win_linux', 'sshd')} sets it up, through Windows."
+    actions = case.planned("linux", "inside_run") if not listens_inside(case) else ()
+    return Failure(19, NAMES[19], GUEST, found, meaning, fix, actions)
+
+
+def degraded(case: Case) -> Failure | None:
+    """26. Some unit of systemd failed (WSL issues 8853, 13826)."""
+    if case.facts.systemd != "degraded":
+        return None
+    units = ", ".join(case.facts.failed_units or ()) or "unknown units"
+    meaning = "Units that make no sense in WSL fail in many images, such as systemd-remount-fs; services of ours are looked at below."
+    fix = f"`rig connect {case.host} -- systemctl --failed` shows them. Nothing needs to be done if what you use works."
+    return Failure(26, NAMES[26], DISTRIBUTION, f"failed: {units}", meaning, fix, level="WARN")
+
+
+def docker(case: Case) -> Failure | None:
+    """32. autoMemoryReclaim=gradual takes cgroup v1 away, and Docker dies (WSL issue 10497)."""
+    gradual = (case.setting("experimental", "autoMemoryReclaim") or "").lower() == "gradual"
+    if case.facts.docker in (None, "", "active", "activating") or not gradual:
+        return None
+    found = f"docker.service is {case.facts.docker}, and .wslconfig has autoMemoryReclaim=gradual"
+    meaning = "That setting leaves Docker without the control groups that it needs, and can hang systemd."
+    fix = f"{case.site('win_wslconfig')} writes autoMemoryReclaim=dropCache and restarts WSL once nobody works in it."
+    actions = case.planned("wslconfig")
+    return Failure(32, NAMES[32], SETTINGS, found, meaning, fix, actions)
+
+
+def _last(said: str | None) -> str:
+    lines = (said or "").strip().splitlines()
+    return lines[-1] if lines else "nothing"

@@ -1,0 +1,196 @@
+"""Failures of WSL itself: its program, its user, virtualisation, its installation and updates."""
+
+from __future__ import annotations
+
+from gpurig.windows.actions import Action
+from gpurig.windows.failures.case import DISTRIBUTION, WSL, Case, Failure, version
+from gpurig.windows.failures.names import NAMES
+
+OLDEST = (2, 2, 4)
+"""The first WSL whose own wsl.exe works where nobody is logged on (WSL issue 11627)."""
+
+SYSTEM = "S-1-5-18"
+VIRTUAL_MACHINES = "S-1-5-83-0"
+"""NT VIRTUAL MACHINE\\Virtual Machines: the account as which WSL's VM runs."""
+
+CANNOT_ACCESS = ("0x80070780", "ERROR_CANT_ACCESS_FILE")
+NO_HYPERVISOR = ("0x80370102", "HCS_E_HYPERV_NOT_INSTALLED", "WSL_E_VIRTUAL_MACHINE_PLATFORM_REQUIRED")
+BAD_STATE = ("0x80040154", "REGDB_E_CLASSNOTREG", "0x80070003", "E_PATHNOTFOUND", "0x8000ffff", "E_UNEXPECTED")
+NO_RIGHT = ("0x80070569", "ERROR_LOGON_TYPE_NOT_GRANTED")
+
+
+def stub(case: Case) -> Failure | None:
+    """1. System32's wsl.exe is a stub of the Store's and fails in session 0 (WSL issues 9231, 11627)."""
+    wsl = case.section("wsl")
+    if not wsl:
+        return None
+    found = ""
+    if wsl["path"] is None and wsl["stub"]:
+        found = "only C:\\Windows\\System32\\wsl.exe is there, which is a stub"
+    elif (old := version(wsl["msi_version"])) and old < OLDEST:
+        found = f"WSL {wsl['msi_version']} is older than {'.'.join(map(str, OLDEST))}"
+    elif code := case.says(*CANNOT_ACCESS):
+        found = f"WSL says {code}"
+    if not found:
+        return None
+    meaning = (
+        "The stub says “The file cannot be accessed by the system” wherever nobody is logged on: over SSH and in tasks."
+    )
+    return Failure(1, NAMES[1], WSL, found, meaning, f"{case.site('win_wsl')} installs WSL from its MSI.")
+
+
+def other_user(case: Case) -> Failure | None:
+    """4. Distributions and .wslconfig belong to one Windows user (Microsoft's troubleshooting page)."""
+    wsl, machine = case.section("wsl"), case.section("machine")
+    if not wsl or not machine or wsl["path"] is None:
+        return None
+    user, owner = machine["user"], case.task("UserId")
+    others = [name for name in machine["owners"] if name.lower() != user["name"].lower()]
+    found = ""
+    if case.distribution is None and user["sid"].endswith("-500"):
+        found = f"we are logged in as the built-in Administrator ({user['name']}), who has no {case.name}"
+    elif case.distribution is None and others:
+        found = f"{user['name']} has no {case.name}; other people on this PC: {', '.join(others)}"
+    elif owner and owner.startswith("S-1-5-21-") and owner != user["sid"]:
+        found = f"the keeper's task belongs to another user ({owner}) than the one who logs in ({user['sid']})"
+    if not found:
+        return None
+    meaning = "Each Windows user has own distributions and an own .wslconfig; nobody sees those of another."
+    fix = f"Write the owner of the distribution as `user` in the entry of {case.host}, run its bootstrap script as that user, or let {case.site()} install it for this one."
+    return Failure(4, NAMES[4], DISTRIBUTION, found, meaning, fix)
+
+
+def as_system(case: Case) -> Failure | None:
+    """5. WSL refuses LocalSystem (WSL's LxssUserSessionFactory.cpp)."""
+    machine, owner = case.section("machine"), case.task("UserId") or ""
+    found = ""
+    if owner.upper() in (SYSTEM, "SYSTEM", "NT AUTHORITY\\SYSTEM"):
+        found = "the keeper's task runs as SYSTEM"
+    elif machine and machine["user"]["sid"] == SYSTEM:
+        found = "we are logged in as SYSTEM"
+    elif case.says("WSL_E_LOCAL_SYSTEM_NOT_SUPPORTED"):
+        found = "WSL says WSL_E_LOCAL_SYSTEM_NOT_SUPPORTED"
+    if not found:
+        return None
+    fix = f"{case.site('win_keeper')} makes the task run as the user who owns the distribution."
+    actions = (*case.planned("keeper"), Action("task_start", {"name": "\\gpurig\\keeper"}, says="start the keeper"))
+    meaning = "WSL never runs for SYSTEM: distributions belong to people."
+    return Failure(5, NAMES[5], WSL, found, meaning, fix, actions if case.planned("keeper") else ())
+
+
+def no_virtualization(case: Case) -> Failure | None:
+    """6. Virtualisation is off in the firmware, as a feature, or at boot (Microsoft's troubleshooting page)."""
+    machine, features = case.section("machine"), case.section("features")
+    if not machine or not features:
+        return None
+    meaning = "WSL2 is a virtual machine; without the hypervisor it cannot start."
+    if machine["firmware_virtualization"] is False and not machine["hypervisor_present"]:
+        fix = "Restart the PC into its firmware's settings (BIOS) and switch on Intel VT-x or AMD SVM, then run the playbook again."
+        return Failure(6, NAMES[6], WSL, "virtualisation is switched off in the PC's firmware", meaning, fix)
+    if machine["hypervisor_launch"] == "off":
+        fix = "`bcdedit /set hypervisorlaunchtype auto` in an elevated PowerShell, then restart Windows."
+        action = Action(
+            "bcd_set", {"name": "hypervisorlaunchtype", "value": "auto"}, "let Windows start its hypervisor"
+        )
+        found = "Windows is told not to start its hypervisor (hypervisorlaunchtype off)"
+        return Failure(6, NAMES[6], WSL, found, meaning, fix, (action,))
+    platform = features["features"].get("VirtualMachinePlatform")
+    if platform != "enabled" and not case.says(*BAD_STATE):
+        waits = "VirtualMachinePlatform" in features["pending"]
+        found = f"feature VirtualMachinePlatform is {'waiting for a restart of Windows' if waits else platform}"
+        fix = f"{'Restart Windows' if waits else case.site('win_wsl')}: the feature needs a restart, which needs `allow_reboot: true` or your hand."
+        return Failure(6, NAMES[6], WSL, found, meaning, fix, () if waits else (_enable(),))
+    code = case.says(*NO_HYPERVISOR)
+    if code:
+        fix = f"Restart Windows; if that does not help, {case.site('win_preflight', 'win_wsl')} says what is missing."
+        return Failure(6, NAMES[6], WSL, f"WSL says {code}", meaning, fix)
+    return None
+
+
+def bad_state(case: Case) -> Failure | None:
+    """7. A Windows update disabled a feature or left WSL half there (Microsoft's troubleshooting page)."""
+    features, wsl = case.section("features"), case.section("wsl")
+    if not features or not wsl or wsl["path"] is None:
+        return None
+    code = case.says(*BAD_STATE)
+    gone = "WSLService" not in features["services"]
+    if not code and not gone:
+        return None
+    off = features["features"].get("VirtualMachinePlatform") != "enabled"
+    found = f"WSL says {code}" if code else "WSL's service is not registered, though its program is there"
+    fix = f"{case.site('win_wsl')} enables the feature and installs WSL again; then restart Windows. By hand: `wsl --update`."
+    meaning = "After a Windows update a feature that WSL needs may be off, or WSL's own service not registered."
+    return Failure(7, NAMES[7], WSL, found, meaning, fix, (_enable(),) if off else ())
+
+
+def no_logon_right(case: Case) -> Failure | None:
+    """8. WSL's VM may not log on as a service (WSL issues 5401, 13420)."""
+    code = case.says(*NO_RIGHT)
+    if code is None:
+        return None
+    meaning = "The account of virtual machines has lost its right to log on as a service, often by a group policy."
+    fix = "`Restart-Service vmcompute` on the PC; if it comes back, the policy “Log on as a service” must name NT VIRTUAL MACHINE\\Virtual Machines."
+    actions = (
+        Action(
+            "logon_right_grant",
+            {"right": "SeServiceLogonRight", "sid": VIRTUAL_MACHINES},
+            "let virtual machines log on as a service",
+        ),
+        Action("service_restart", {"name": "vmcompute"}, "restart Windows' service for virtual machines"),
+    )
+    return Failure(8, NAMES[8], WSL, f"WSL says {code}", meaning, fix, actions)
+
+
+def no_source(case: Case) -> Failure | None:
+    """9. WSL or the distribution cannot be fetched: the Store, a proxy or a policy is in the way (WSL issues 41412, 9476)."""
+    answers = case.section("symptoms").get("answers") or {}
+    refused = {url: answer for url, answer in answers.items() if not str(answer).startswith(("2", "3"))}
+    code = case.says("0x80240066", "0x80072ee7", "0x80072efd", "0x80190193", "0x801901")
+    if not refused and not code:
+        return None
+    url, answer = next(iter(refused.items()), ("the Store", code))
+    meaning = (
+        "What is to be installed cannot be fetched by the PC; the Store does not work at all where nobody is logged on."
+    )
+    fix = (
+        f"Fetch the file elsewhere, copy it to the PC, and write its path there in place of the URL: `wsl.msi.url` "
+        f"or `wsl.distribution.url` in the entry of {case.host}; its SHA-256 is still checked."
+    )
+    at = WSL if case.section("wsl").get("path") is None else DISTRIBUTION
+    return Failure(9, NAMES[9], at, f"{url} answers the PC with {answer}", meaning, fix)
+
+
+def updated(case: Case) -> Failure | None:
+    """10. An update of WSL stopped it, or did not finish (WSL issues 12204, 12700, 13138, 41394)."""
+    wsl, features = case.section("wsl"), case.section("features")
+    if not wsl or not features or wsl["path"] is None or "WSLService" not in features["services"]:
+        return None
+    service = features["services"]["WSLService"]
+    spoken = version(case.version_said)
+    found = ""
+    if service["state"] != "running" and not case.running:
+        found = f"WSL's service is {service['state']}"
+    elif spoken and version(wsl["msi_version"]) and spoken[:3] != version(wsl["msi_version"])[:3]:
+        found = f"WSL {wsl['msi_version']} is installed, but {case.version_said} runs"
+    elif code := case.says("0x80070652", "0x80070643"):
+        found = f"the update says {code}"
+    if not found:
+        return None
+    meaning = "Windows or the Store updates WSL without asking, which ends all that runs in it; now and then that does not finish."
+    fix = "`Start-Service WSLService; Start-ScheduledTask \\gpurig\\keeper` on the PC; if that does not help, restart Windows."
+    actions = (
+        Action(
+            "service_set",
+            {"name": "WSLService", "start": "auto", "running": True},
+            "start WSL's service, now and always",
+        ),
+        Action("task_start", {"name": "\\gpurig\\keeper"}, "start the keeper"),
+    )
+    stopped = service["state"] != "running"
+    return Failure(10, NAMES[10], WSL, found, meaning, fix, actions if stopped else ())
+
+
+def _enable() -> Action:
+    return Action(
+        "feature_enable", {"name": "VirtualMachinePlatform"}, "enable VirtualMachinePlatform (needs a restart)"
+    )

@@ -1,0 +1,69 @@
+"""What in a text tells whose PC it is: patterns of names, addresses and secrets, and which such words tell nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+WORDS = re.compile(
+    r"system|svchost|services|lsass|wininit|spoolsv|sshd|wslrelay|wslhost|wslservice|vmms|vmcompute|ethernet|wi-?fi|wlan|vethernet|"
+    r"default|public|administrators?|ubuntu|debian|windows|user|users|home|me|my|pc|host|local|localhost|gpurig|ssh|name\d+",
+    re.IGNORECASE,
+)
+"""Words that are no names in a text, whoever is called so."""
+
+IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f]*(?![\w:])")
+KEPT_IPV4 = re.compile(r"(?:0|127|255)\.\d+\.\d+\.\d+|10\.255\.255\.254|169\.254\.0\.0")
+SID = re.compile(r"\bS-1-\d+(?:-\d+){3,}")
+"""Of people, computers and log-ons; shorter ones are the same everywhere."""
+
+MAC = re.compile(r"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
+GUID = re.compile(r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f-])")
+KEPT_GUIDS = ("40e0ac32-46a5-438a-a0b2-2b479e8f2e90",)
+"""That of WSL's virtual machines, the same everywhere."""
+
+EMAIL = re.compile(
+    r"[\w.+-]+@(?![\w.-]*\.(?:service|socket|slice|scope|mount|target|timer|device)\b)[\w-]+(?:\.[\w-]+)*"
+)
+"""And user@computer, but not a unit of systemd."""
+
+PROFILE = re.compile(r"((?:[A-Za-z]:)?[\\/]+(?:Users|home)[\\/]+)([^\\/\r\n\"'<>|:*?;,)\]]+)", re.IGNORECASE)
+EVERYBODY = re.compile(r"Public|Default|Default User|All Users|name\d+", re.IGNORECASE)
+"""Folders among those of people that are nobody's."""
+
+PUBLIC_KEY = re.compile(r"\b((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]{40,})(?: +[^\r\n\"<]*)?")
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+CALLED = r"pass(?:word|wd|phrase)?|token|secret|api[_-]?key|access[_-]?key|credentials?|authorization|bearer|pwd|product[_-]?key"
+SECRET_KEY = re.compile(rf"(?:.*[_-])?(?:{CALLED})", re.IGNORECASE)
+SECRET = re.compile(
+    rf"((?:{CALLED})[\"']?(?:\s*[=:]\s*|\s+)[\"']?)(?:(?:basic|bearer)\s+)?[^\s\"'<>,;}}]+", re.IGNORECASE
+)
+TOKEN = re.compile(
+    r"\b(?:gh[pousr]_|github_pat_|hf_|sk-|xox[abp]-|AKIA|ASIA|glpat-|eyJ|tskey-|dop_v1_)[A-Za-z0-9_.-]{8,}"
+)
+"""How tokens begin of services that people use on such PCs."""
+
+IN_URL = re.compile(r"(?<=://)[^/@\s\"']+@")
+URL = re.compile(r"(?<=://)[^/\s:\"'<>]+")
+KEPT_URL = re.compile(
+    r"(?:.+\.)?(?:github\.com|ubuntu\.com|microsoft\.com|nvidia\.com|w3\.org|example\.com)|<secret>@.*"
+)
+NETWORK_ID = re.compile(r"\[[0-9a-fA-F]{10,16}\]")
+"""As in the name of ZeroTier's adapters."""
+
+NAMED = (
+    re.compile(r"(?m)^user=([^:\r\n]+):\d+\r?$"),
+    re.compile(r"(?mi)^\s*default\s*=\s*\"?([\w.-]+)"),
+    re.compile(r"<(?:UserId|Author)>(?:[^<\\]*\\)?([^<\\]+)</"),
+    re.compile(r"<(?:UserId|Author)>([^<\\]+)\\"),
+)
+"""Where files and tasks name people and computers: what the distribution says, wsl.conf, scheduled tasks."""
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether this is an address, and not a time or a MAC."""
+    try:
+        return ipaddress.ip_address(text).version == 6  # noqa: PLR2004 (IPv6)
+    except ValueError:
+        return False
