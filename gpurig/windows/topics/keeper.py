@@ -52,10 +52,10 @@ def plan(state: State, wanted: Wanted) -> Plan:
     if not wanted.enabled:
         return Plan(actions=tuple(_removed(found)))
     registered = _registered(found, machine, wanted)
-    refusals = tuple(_refusals(machine, wanted, registered))
+    refusals = (*_refusals(machine, wanted, registered), *_strangers(found, machine))
     if refusals:
         return Plan(refusals=refusals)
-    return Plan(actions=(*_files(found, machine, wanted), *registered, *_started(found, machine)))
+    return Plan(actions=(*_files(found, wanted), *registered, *_started(found, machine)))
 
 
 def script() -> str:
@@ -76,17 +76,25 @@ def _refusals(machine: MachineSection, wanted: Wanted, registered: list[Action])
         yield Refusal("variables", text)
 
 
-def _files(found: KeeperSection, machine: MachineSection, wanted: Wanted) -> list[Action]:
+def _strangers(found: KeeperSection, machine: MachineSection) -> Iterator[Refusal]:
+    paths = {"folder": FOLDER, "script": SCRIPT, "settings": SETTINGS}
+    for name, acl in found["acls"].items():
+        if acl is not None and acl["owner"] not in {SYSTEM, ADMINISTRATORS, machine["user"]["sid"]}:
+            text = f"{paths[name]} belongs to {acl['owner']}, who could change what runs with an administrator's rights"
+            yield Refusal("", f"{text}: delete it on the PC and run this again")
+
+
+def _files(found: KeeperSection, wanted: Wanted) -> list[Action]:
     settings = json.dumps({"distribution": wanted.distribution, "seconds": LOOK_SECONDS}, indent=1) + "\n"
     asked = _file("settings", SETTINGS, settings, found["settings"])
     text = _file("script", SCRIPT, script(), found["script"])
     # The folder is shut before the script is in it: it runs with an administrator's rights.
     return [
         *asked,
-        *_access(FOLDER, found["acls"].get("folder"), machine),
+        *_access(FOLDER, found["acls"].get("folder")),
         *text,
-        *_access(SETTINGS, None if asked else found["acls"].get("settings"), machine),
-        *_access(SCRIPT, None if text else found["acls"].get("script"), machine),
+        *_access(SETTINGS, None if asked else found["acls"].get("settings")),
+        *_access(SCRIPT, None if text else found["acls"].get("script")),
     ]
 
 
@@ -99,8 +107,8 @@ def _file(name: str, path: str, text: str, present: str | None) -> list[Action]:
     return [Action("file_write", parameters, f"the keeper's {name}", before, f"{path}: {len(text.splitlines())} lines")]
 
 
-def _access(path: str, acl: Acl | None, machine: MachineSection) -> list[Action]:
-    if acl is not None and _shut(acl, machine):
+def _access(path: str, acl: Acl | None) -> list[Action]:
+    if acl is not None and _shut(acl):
         return []
     before = f"{path}: " + (", ".join(acl["sids"]) if acl else "new")
     parameters = {"path": path, "sids": [SYSTEM, ADMINISTRATORS]}
@@ -108,12 +116,8 @@ def _access(path: str, acl: Acl | None, machine: MachineSection) -> list[Action]
     return [Action("acl_set", parameters, says, before, f"{path}: {SYSTEM}, {ADMINISTRATORS}")]
 
 
-def _shut(acl: Acl, machine: MachineSection) -> bool:
-    return (
-        not acl["inherited"]
-        and set(acl["sids"]) == {SYSTEM, ADMINISTRATORS}
-        and acl["owner"] in {SYSTEM, ADMINISTRATORS, machine["user"]["sid"]}
-    )
+def _shut(acl: Acl) -> bool:
+    return not acl["inherited"] and set(acl["sids"]) == {SYSTEM, ADMINISTRATORS}
 
 
 def _closed(path: str, acl: Acl | None) -> Action:

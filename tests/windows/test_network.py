@@ -1,0 +1,263 @@
+"""Topic network: who reaches what, and nothing of anybody else's is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpurig.windows import topics
+from gpurig.windows.plan import Plan
+from tests.windows.homes import LAPTOP, STRANGER, VARIABLES, home, inside
+from tests.windows.model import netsh, network, wsl_vm
+from tests.windows.model.fresh_network import rule
+from tests.windows.model.pc import Machine
+from tests.windows.rounds import converge, look, talk
+
+DIRECT = {**VARIABLES, "win_network_reach": "direct"}
+
+MIRRORED = {**VARIABLES, "win_network_networking": "mirrored"}
+
+
+def decide(machine: Machine, variables: dict[str, Any]) -> Plan:
+    state = look(machine, *topics.sections("network"), variables=variables)
+    return topics.decide("network", state, variables)
+
+
+def refused(machine: Machine, variables: dict[str, Any]) -> dict[str, str]:
+    plan = decide(machine, variables)
+    assert plan.actions == ()
+    return {refusal.key: refusal.text for refusal in plan.refusals}
+
+
+def entries(machine: Machine) -> dict[str, str]:
+    return netsh.entries(machine)
+
+
+def test_by_default_nothing_but_windows_sshd_is_open() -> None:
+    machine = home()
+    converge(machine, "network", VARIABLES)
+    assert entries(machine) == {}
+    assert network.reachable(machine, 2222, "127.0.0.1")
+    assert not network.reachable(machine, 2222, LAPTOP)
+    assert network.admitted(machine, 22, LAPTOP)
+    assert not network.admitted(machine, 22, STRANGER)
+
+
+def test_directly_reached_wsl_is_open_to_the_allowed_network_only() -> None:
+    machine = home()
+    converge(machine, "network", DIRECT)
+    assert entries(machine) == {"0.0.0.0/2222": "172.28.120.45/2222"}
+    assert network.reachable(machine, 2222, LAPTOP)
+    assert not network.reachable(machine, 2222, STRANGER)
+
+
+def test_a_listed_port_is_open_to_its_own_range() -> None:
+    machine = home()
+    inside(machine).listening.append(8000)
+    converge(machine, "network", {**VARIABLES, "win_network_ports": {8000: "192.168.1.20/32"}})
+    assert network.reachable(machine, 8000, LAPTOP)
+    assert not network.reachable(machine, 8000, "192.168.1.21")
+    assert not network.reachable(machine, 2222, LAPTOP)
+
+
+def test_what_is_no_longer_wanted_goes() -> None:
+    machine = home()
+    before = machine.snapshot()
+    wanted = {**DIRECT, "win_network_ports": {8000: "LocalSubnet", 6006: "192.168.1.0/24"}}
+    converge(machine, "network", wanted)
+    converge(machine, "network", {**DIRECT, "win_network_ports": {8000: "LocalSubnet"}})
+    assert set(entries(machine)) == {"0.0.0.0/2222", "0.0.0.0/8000"}
+    converge(machine, "network", VARIABLES)
+    assert entries(machine) == {}
+    assert machine.data["firewall"] == before["firewall"]
+
+
+def test_the_firewall_takes_masks_and_cases_as_the_same() -> None:
+    machine = home()
+    variables = {**VARIABLES, "win_network_allow_from": ["localsubnet", "10.1.0.0/16", "fd00::/8", "10.9.9.9"]}
+    converge(machine, "network", variables)
+    assert machine.data["firewall"]["rules"]["gpurig-ssh"]["remote"] == [
+        "LocalSubnet",
+        "10.1.0.0/255.255.0.0",
+        "fd00::/8",
+        "10.9.9.9",
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"enabled": False},
+        {"action": "Block"},
+        {"profiles": ["private"]},
+        {"remote": ["any"]},
+        {"ports": ["22", "23"]},
+        {"protocol": "6", "group": ""},
+    ],
+)
+def test_our_rule_is_mended_in_place(change: dict[str, Any]) -> None:
+    machine = home()
+    machine.data["firewall"]["rules"]["gpurig-ssh"] |= change
+    plan = converge(machine, "network", VARIABLES)
+    assert [action.kind for action in plan.actions] == ["firewall_set"]
+
+
+def test_an_entry_without_a_listener_gets_one() -> None:
+    machine = home()
+    converge(machine, "network", DIRECT)
+    machine.data["services"]["iphlpsvc"] = {"state": "stopped", "start": "manual"}
+    assert not network.reachable(machine, 2222, LAPTOP)
+    plan = converge(machine, "network", DIRECT)
+    assert [action.kind for action in plan.actions] == ["service_set"]
+    assert network.reachable(machine, 2222, LAPTOP)
+
+
+def test_a_moved_address_is_followed() -> None:
+    machine = home()
+    converge(machine, "network", DIRECT)
+    machine.move_address()
+    assert not network.reachable(machine, 2222, LAPTOP)
+    converge(machine, "network", DIRECT)
+    assert network.reachable(machine, 2222, LAPTOP)
+
+
+def test_wsl_without_an_answer_is_left_to_the_keeper() -> None:
+    machine = home()
+    inside(machine).silent = True
+    plan = converge(machine, "network", DIRECT)
+    assert "keeper" in plan.warnings[0]
+    assert machine.value("HKLM:\\SOFTWARE\\gpurig", "portproxy") == "0.0.0.0/2222"
+
+
+def test_no_proxy_leads_to_windows_itself() -> None:
+    machine = home()
+    machine.data["wsl"]["networking"] = "mirrored"
+    plan = converge(machine, "network", DIRECT)
+    assert "itself" in plan.warnings[0]
+    assert entries(machine) == {}
+
+
+class TestMirrored:
+    def test_proxies_make_room_for_rules_of_the_vm(self) -> None:
+        machine = home()
+        converge(machine, "network", DIRECT)
+        machine.data["wsl"]["networking"] = "mirrored"
+        variables = {**DIRECT, **MIRRORED, "win_network_ports": {8000: "10.0.0.0/8"}}
+        converge(machine, "network", variables)
+        assert entries(machine) == {}
+        assert "gpurig-wsl-2222" not in machine.data["firewall"]["rules"]
+        assert set(machine.data["hyperv"]["rules"]) == {"gpurig-wsl-2222", "gpurig-wsl-8000"}
+        assert network.reachable(machine, 2222, LAPTOP)
+        assert not network.reachable(machine, 2222, STRANGER)
+        machine.data["wsl"]["networking"] = "nat"
+        converge(machine, "network", DIRECT)
+        assert machine.data["hyperv"]["rules"] == {}
+        assert network.reachable(machine, 2222, LAPTOP)
+
+    def test_windows_10_is_refused(self) -> None:
+        assert "build 19045" in refused(home(build=19045), MIRRORED)["wsl.networking"]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("variables", "key", "said"),
+        [
+            ({"win_network_ports": {8000: None}}, "ports.8000", "`8000: 192.168.1.0/24`"),
+            ({"win_network_ports": {8000: "home"}}, "ports.8000", "'home'"),
+            ({"win_network_ports": {8000: "0.0.0.0/0"}}, "ports.8000", "every address"),
+            ({"win_network_ports": {22: "10.0.0.0/8"}}, "ports.22", "sshd"),
+            ({"win_network_ports": {2222: "10.0.0.0/8"}}, "ports.2222", "reach: direct"),
+            ({"win_network_ports": {70000: "10.0.0.0/8"}}, "ports.70000", "no port"),
+            ({"win_network_wsl_port": 22}, "wsl.port", "Windows' own sshd"),
+            ({"win_network_allow_from": []}, "allow_from", "shut you out"),
+            ({"win_network_allow_from": ["192.168.1.5/24"]}, "allow_from", "write 192.168.1.0/24"),
+            ({"win_network_allow_from": ["10.0.0.0/8"]}, "allow_from", "192.168.1.20"),
+        ],
+    )
+    def test_bad_input(self, variables: dict[str, Any], key: str, said: str) -> None:
+        assert said in refused(home(), {**VARIABLES, **variables})[key]
+
+    @pytest.mark.parametrize("language", ["en-US", "de-DE", "zh-CN"])
+    def test_a_port_that_windows_keeps(self, language: str) -> None:
+        machine = home(language=language)
+        machine.data["network"]["excluded"] = [[2180, 2279], [50000, 50059]]
+        said = refused(machine, VARIABLES)["wsl.port"]
+        assert "2180-2279" in said
+        assert "net stop winnat" in said
+
+    def test_a_port_that_was_reserved_on_purpose_is_free(self) -> None:
+        machine = home()
+        machine.data["network"]["excluded"] = [[2222, 2222, True]]
+        converge(machine, "network", DIRECT)
+        assert network.reachable(machine, 2222, LAPTOP)
+
+    def test_a_port_of_a_windows_program(self) -> None:
+        machine = home()
+        machine.data["network"]["programs"].append(
+            {"address": "127.0.0.1", "port": 2222, "process": "node", "service": ""}
+        )
+        assert "node" in refused(machine, VARIABLES)["wsl.port"]
+
+    def test_somebody_elses_proxy_on_the_port(self) -> None:
+        machine = home()
+        machine.registry(netsh.KEY.format("v4tov4"))["192.168.1.50/2222"] = "192.168.1.9/22"
+        said = refused(machine, DIRECT)["wsl.port"]
+        assert "192.168.1.9/22" in said
+        assert "delete v4tov4 listenport=2222 listenaddress=192.168.1.50" in said
+        assert not decide(machine, VARIABLES).refusals  # nothing of ours listens there
+
+    @pytest.mark.parametrize(
+        ("change", "said"), [({"block_all": True}, "Blocks all"), ({"local_rules": False}, "policy")]
+    )
+    def test_a_policy_that_forbids(self, change: dict[str, Any], said: str) -> None:
+        machine = home()
+        machine.data["firewall"]["profiles"]["public"] |= change
+        assert said in refused(machine, DIRECT)["reach"]
+        plan = decide(machine, VARIABLES)
+        assert not plan.refusals
+        assert said in plan.warnings[0]
+
+    def test_a_policy_for_networks_of_another_kind_does_not_matter(self) -> None:
+        machine = home()
+        machine.data["firewall"]["profiles"]["domain"] |= {"local_rules": False}
+        converge(machine, "network", DIRECT)
+
+
+def test_foreign_rules_that_open_or_block_are_told() -> None:
+    machine = home()
+    rules = machine.data["firewall"]["rules"]
+    rules["OpenSSH-Server-In-TCP"]["enabled"] = True
+    rules["Vendor"] = rule("2000-3000", "any", display="Vendor", action="Block")
+    plan = converge(machine, "network", DIRECT)
+    assert len(plan.warnings) == 2
+    assert "OpenSSH-Server-In-TCP" in plan.warnings[0]
+    assert "blocks port 2222" in plan.warnings[1]
+
+
+def test_without_rights_nothing_changes_and_it_is_said() -> None:
+    machine = home(language="de-DE")
+    machine.data["login"]["elevated"] = False
+    before = machine.snapshot()
+    answer = talk(machine, decide(machine, DIRECT).actions, {})
+    failed = answer.failed()
+    assert failed is not None
+    assert failed.problem is not None
+    assert failed.problem["hresult"] == "0x80070005"
+    assert machine.data == before
+
+
+def test_an_unreadable_section_is_refused_and_not_guessed() -> None:
+    machine = home()
+    state = look(machine, *topics.sections("network"), variables=VARIABLES)
+    state["network"] = {"error": {"message": "no such class", "id": "x", "hresult": "0x80041010"}}  # type: ignore[typeddict-item,typeddict-unknown-key]
+    plan = topics.decide("network", state, VARIABLES)
+    assert plan.actions == ()
+    assert "no such class" in plan.refusals[0].text
+
+
+def test_a_stopped_vm_has_its_gateway_no_more() -> None:
+    machine = home()
+    assert network.GATEWAY[0] in network.addresses(machine)
+    wsl_vm.shutdown(machine)
+    assert network.GATEWAY[0] not in network.addresses(machine)
