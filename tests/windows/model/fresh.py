@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from tests.windows.model.fresh_network import NETWORK
+from tests.windows.model.fresh_sshd import SSHD
 
 GIB = 2**30
 
@@ -51,6 +52,7 @@ _FRESH: dict[str, Any] = {
         "wake": [{"adapter": "Ethernet", "mac": "00-11-22-33-44-55", "enabled": False}],
     },
     **NETWORK,
+    **SSHD,
     "done": [],
 }
 
