@@ -7,6 +7,10 @@ from gpurig.windows.state import MachineSection, WslSection
 
 SYSTEM = "S-1-5-18"
 
+NO_VIRTUALIZATION = (
+    "virtualisation is off in the PC's firmware: switch on Intel VT-x or AMD SVM in its BIOS/UEFI set-up."
+)
+
 
 def refusals(machine: MachineSection) -> tuple[Refusal, ...]:
     """Why this account will not do: it is Windows itself, or has no administrator's rights."""

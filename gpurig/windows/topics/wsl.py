@@ -88,8 +88,7 @@ def _features(machine: MachineSection) -> list[str]:
 def _virtualization(machine: MachineSection) -> list[Refusal]:
     if machine["hypervisor_present"] or machine["firmware_virtualization"] is not False:
         return []
-    text = "virtualisation is off in the PC's firmware: switch on Intel VT-x or AMD SVM in its BIOS/UEFI set-up."
-    return [Refusal("", text)]
+    return [Refusal("", account.NO_VIRTUALIZATION)]
 
 
 def _windows(machine: MachineSection, features: FeaturesSection) -> tuple[list[Action], str]:
