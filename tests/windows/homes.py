@@ -19,11 +19,12 @@ LAPTOP, STRANGER = "192.168.1.20", "203.0.113.9"
 
 @dataclass(slots=True)
 class Quiet:
-    """A Linux that tells its address and nothing more. listening: its ports."""
+    """A Linux that tells its address and nothing more. listening: its ports. An old WSL does not tell its mode."""
 
     machine: Machine | None = None
     listening: list[int] = field(default_factory=lambda: [2222])
     silent: bool = False
+    tells_mode: bool = True
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -34,7 +35,8 @@ class Quiet:
         if self.machine is None or self.silent:
             return 1, b"", b"nothing here"
         mode = "mirrored" if network.mirrored(self.machine) else "nat"
-        lines = [f"address={network.guest_address(self.machine)}", f"networking_mode={mode}", "end=1", ""]
+        lines = [f"address={network.guest_address(self.machine)}", "end=1", ""]
+        lines[:0] = [f"networking_mode={mode}"] if self.tells_mode else []
         return 0, "\n".join(lines).encode(), b""
 
 

@@ -113,6 +113,16 @@ def test_an_entry_without_a_listener_gets_one() -> None:
     assert network.reachable(machine, 2222, LAPTOP)
 
 
+def test_ip_helper_that_does_not_listen_is_started_anew() -> None:
+    machine = home()
+    converge(machine, "network", DIRECT)
+    machine.data["network"]["deaf"] = ["0.0.0.0/2222"]
+    assert not network.reachable(machine, 2222, LAPTOP)
+    plan = converge(machine, "network", DIRECT)
+    assert [action.kind for action in plan.actions] == ["service_restart", "portproxy_set"]
+    assert network.reachable(machine, 2222, LAPTOP)
+
+
 def test_a_moved_address_is_followed() -> None:
     machine = home()
     converge(machine, "network", DIRECT)
@@ -130,8 +140,10 @@ def test_wsl_without_an_answer_is_left_to_the_keeper() -> None:
     assert machine.value("HKLM:\\SOFTWARE\\gpurig", "portproxy") == "0.0.0.0/2222"
 
 
-def test_no_proxy_leads_to_windows_itself() -> None:
+@pytest.mark.parametrize("tells_mode", [True, False])
+def test_no_proxy_leads_to_windows_itself(*, tells_mode: bool) -> None:
     machine = home()
+    inside(machine).tells_mode = tells_mode
     machine.data["wsl"]["networking"] = "mirrored"
     plan = converge(machine, "network", DIRECT)
     assert "itself" in plan.warnings[0]

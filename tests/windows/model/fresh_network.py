@@ -27,6 +27,7 @@ NETWORK: dict[str, Any] = {
         "client": "192.168.1.20",
         "interfaces": {"Ethernet": {"addresses": ["192.168.1.50/24"], "category": "public"}},
         "excluded": [[50000, 50059]],
+        "deaf": [],
         "programs": [
             {"address": EVERYWHERE, "port": 135, "process": "svchost", "service": "RpcSs"},
             {"address": "::", "port": 445, "process": "System", "service": ""},
@@ -47,4 +48,7 @@ NETWORK: dict[str, Any] = {
     "hyperv": {"enabled": True, "inbound": "Block", "rules": {}},
     "tasks": {},
 }
-"""client: from where SSH comes. excluded: what winnat took at this start. programs: what else listens."""
+"""client: from where SSH comes. excluded: what winnat took at this start. programs: what else listens.
+
+deaf: entries of the port proxy that IP Helper does not listen for until it is started anew, as after a start in a bad order.
+"""

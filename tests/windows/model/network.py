@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpurig.windows.openings import EVERYWHERE
-from tests.windows.model import netsh, wsl_vm
+from tests.windows.model import linux_scripts, netsh, wsl_vm
+from tests.windows.model.linux import ContainerLinux, SimulatedLinux
 from tests.windows.model.pc import Machine
 
 GATEWAY = ("vEthernet (WSL (Hyper-V firewall))", "172.28.112.1/20")
@@ -21,6 +23,12 @@ def guest_address(machine: Machine) -> str | None:
         return None
     if mirrored(machine):
         return str(machine.data["network"]["interfaces"]["Ethernet"]["addresses"][0]).partition("/")[0]
+    for name in machine.data["wsl"]["running"]:
+        inside = machine.linux.get(name)
+        if isinstance(inside, ContainerLinux):  # a real one has a real address
+            _, out, _ = inside.run("ip -4 -o addr show dev eth0", [], b"")
+            found = re.search(r"inet (\S+)/", out.decode())
+            return found[1] if found else None
     return str(machine.value(wsl_vm.LXSS, "NatIpAddress", wsl_vm.ADDRESS))
 
 
@@ -29,8 +37,8 @@ def move(machine: Machine, address: str) -> None:
     for user in machine.data["users"].values():
         user["registry"].setdefault(wsl_vm.LXSS.partition(":\\")[2], {})["NatIpAddress"] = address
     for inside in machine.linux.values():
-        if hasattr(inside, "address"):
-            inside.address = address
+        if isinstance(inside, SimulatedLinux) and inside.data is not None:
+            inside.data["facts"]["address"] = address
 
 
 def mirrored(machine: Machine) -> bool:
@@ -58,7 +66,7 @@ def listeners(machine: Machine) -> list[dict[str, Any]]:
         for listen in netsh.entries(machine):
             address, _, port = listen.partition("/")
             bound = EVERYWHERE if address == "*" else address
-            if _free(machine, found, bound, int(port)):
+            if listen not in machine.data["network"]["deaf"] and _free(machine, found, bound, int(port)):
                 found.append({"address": bound, "port": int(port), "process": "svchost", "service": "iphlpsvc"})
     if machine.data["wsl"].get("relay", True) and not mirrored(machine):
         found += [
@@ -75,7 +83,11 @@ def guest_ports(machine: Machine) -> list[int]:
     ports: set[int] = set()
     for name in machine.data["wsl"]["running"]:
         inside = machine.linux.get(name)
-        ports |= set(getattr(inside, "listening", machine.data["wsl"].get("listening", [2222])))
+        if isinstance(inside, SimulatedLinux) and inside.data is not None:
+            said = re.findall(r"^sshd_port=\S*:(\d+)$", linux_scripts.facts(inside.data, "2222", "-"), re.MULTILINE)
+            ports |= set(map(int, said))
+        else:
+            ports |= set(getattr(inside, "listening", [2222]))
     return sorted(ports)
 
 

@@ -93,6 +93,8 @@ def service_restart(machine: Machine, *, name: str) -> Done:
     if name in ("vmcompute", "hns", "WSLService"):
         wsl_vm.shutdown(machine)
     machine.step()
+    if name == "iphlpsvc":
+        machine.data["network"]["deaf"] = []
     service["state"] = "running"
     return {"changed": True, "data": None}
 
