@@ -12,7 +12,7 @@ from typing import Any
 
 from gpurig.windows import wslconf
 from gpurig.windows.actions import Action
-from gpurig.windows.wire import decoded, text_of
+from gpurig.windows.wire import text_of
 
 FOLDER = Path(__file__).with_name("inside")
 
@@ -155,7 +155,7 @@ def _read(lines: Sequence[tuple[str, str]]) -> Facts:
 
 def _text(value: str) -> str:
     try:
-        return decoded(base64.b64decode(value, validate=True))
+        return base64.b64decode(value, validate=True).decode("utf-8", "surrogateescape")
     except binascii.Error:
         return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpurig.windows import configedit, configfile
@@ -18,12 +18,16 @@ MIRRORED_BUILD = 22621
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A line that does not do what it says, or does harm. line: from 1, 0 where it is not in a file. harmful: must be removed."""
+    """A line that does not do what it says, or does harm. line: from 1, 0 where it is not in a file.
+
+    harmful: must be removed; void: WSL takes another value instead.
+    """
 
     line: int
     key: str
     text: str
     harmful: bool = False
+    void: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,21 +63,27 @@ def lint(
 ) -> list[Problem]:
     """All that is odd about a file, by line. For the rest see Computer."""
     known_version = version(wsl_version) if wsl_version else None
-    computer = Computer(build=windows_build, version=known_version, memory=memory, processors=processors, policy=policy)
+    return problems(
+        text,
+        Computer(build=windows_build, version=known_version, memory=memory, processors=processors, policy=policy),
+    )
+
+
+def problems(text: str, computer: Computer) -> list[Problem]:
+    """All that is odd about a file on this computer, by line."""
     content = configfile.read(text, windows=True)
-    problems = [
+    dropped = [
         Problem(fault.line, fault.text.strip()[:60], f"the line is dropped: {FAULTS[fault.why]}")
         for fault in content.faults
     ]
-    problems += _effects(content, computer)
-    return sorted(problems, key=lambda problem: problem.line)
+    return sorted([*dropped, *_effects(content, computer)], key=lambda problem: problem.line)
 
 
 def judge(name: str, value: str, computer: Computer) -> Iterator[Problem]:
     """What is odd about one value of a key of the table."""
     entry = keys()[name]
     if refused := wrong(entry["type"], value):
-        yield Problem(0, name, f"{value!r} has no effect: {refused}")
+        yield Problem(0, name, f"{value!r} has no effect: {refused}", void=True)
         return
     word = meaning(name, value)
     for kind in ("harmful", "odd"):
@@ -82,7 +92,7 @@ def judge(name: str, value: str, computer: Computer) -> Iterator[Problem]:
             yield Problem(0, name, f"{value}: {why}", kind == "harmful")
     yield from _limits(name, word, computer)
     if not value.isascii():
-        yield Problem(0, name, f"{value!r} has no effect: WSL does not read letters beyond ASCII")
+        yield Problem(0, name, f"{value!r} has no effect: WSL does not read letters beyond ASCII", void=True)
     if "since" in entry and computer.version and computer.version < version(entry["since"]):
         yield Problem(0, name, f"has no effect before WSL {entry['since']}")
     if "build" in entry and computer.build and computer.build < entry["build"]:
@@ -96,6 +106,19 @@ def edit(text: str, wanted: Mapping[str, Mapping[str, str]]) -> str:
     return configedit.edit(text, wanted, windows=True, names=_names, same=_same)
 
 
+def unknown(name: str) -> str:
+    """What is said of a key, section.key in lower case, that WSL does not know."""
+    if "." not in name:
+        return "has no effect: it stands above every [section]"
+    key = name.partition(".")[2]
+    elsewhere = [one for one in keys() if one.lower().endswith(f".{key}")]
+    close = elsewhere or difflib.get_close_matches(name, list(names()), 1)
+    if not close:
+        return "has no effect: WSL does not know it"
+    section, _, word = (known(close[0]) or close[0]).partition(".")
+    return f"has no effect: WSL does not know it; is {word} in [{section}] meant?"
+
+
 def version(text: str) -> tuple[int, ...]:
     """A version as numbers that compare."""
     return tuple(int(part) for part in re.findall(r"\d+", text))
@@ -107,7 +130,7 @@ def _effects(content: Content, computer: Computer) -> Iterator[Problem]:
     for entry in content.entries:
         name = known(entry.name)
         if name is None:
-            yield Problem(entry.line, entry.name, _unknown(entry.name))
+            yield Problem(entry.line, entry.name, unknown(entry.name))
         elif name in first:
             yield Problem(
                 entry.line, name, f"has no effect: line {first[name].line} has it already, and the first one counts"
@@ -115,7 +138,7 @@ def _effects(content: Content, computer: Computer) -> Iterator[Problem]:
         else:
             first[name] = entry
             for problem in judge(name, entry.value, computer):
-                yield Problem(entry.line, name, problem.text, problem.harmful)
+                yield replace(problem, line=entry.line)
     mode = first.get("wsl2.networkingMode")
     relay = first.get("wsl2.localhostForwarding")
     if mode and relay and mode.value.lower() == "mirrored":
@@ -125,17 +148,18 @@ def _effects(content: Content, computer: Computer) -> Iterator[Problem]:
 def _limits(name: str, word: bool | int | str | None, computer: Computer) -> Iterator[Problem]:
     """What depends on the computer, or on a part of the value."""
     if name == "wsl2.memory" and computer.memory and isinstance(word, int) and word > computer.memory:
-        yield Problem(0, name, f"is more than the PC has, {computer.memory / UNITS['G']:.1f} GB")
+        yield Problem(0, name, f"is more than the PC has, {computer.memory / UNITS['G']:.1f} GB", void=True)
     if name == "wsl2.processors" and computer.processors and isinstance(word, int) and word > computer.processors:
-        yield Problem(0, name, f"is more than the PC has, {computer.processors}")
+        yield Problem(0, name, f"is more than the PC has, {computer.processors}", void=True)
     if word == "mirrored" and computer.build and computer.build < MIRRORED_BUILD:
         yield Problem(
             0,
             name,
             f"mirrored needs Windows 11 22H2 (build {MIRRORED_BUILD}), this is build {computer.build}; WSL takes NAT",
+            void=True,
         )
     if word == "consomme" and computer.version and computer.version < (2, 9):
-        yield Problem(0, name, "'consomme' has no effect before WSL 2.9, where it is called virtioproxy")
+        yield Problem(0, name, "'consomme' has no effect before WSL 2.9, where it is called virtioproxy", void=True)
     if name == "wsl2.kernelCommandLine" and "nvidia" in str(word).lower():
         why = "WSL has no kernel module of NVIDIA's, its GPU is /dev/dxg; the driver is that of Windows"
         yield Problem(0, name, f"{word}: {why}", harmful=True)
@@ -151,15 +175,3 @@ def _same(name: str, one: str, other: str) -> bool:
     if meant is None or one == other:
         return one == other
     return meaning(meant, one) is not None and meaning(meant, one) == meaning(meant, other)
-
-
-def _unknown(name: str) -> str:
-    if "." not in name:
-        return "has no effect: it stands above every [section]"
-    key = name.partition(".")[2]
-    elsewhere = [one for one in keys() if one.lower().endswith(f".{key}")]
-    close = elsewhere or difflib.get_close_matches(name, list(names()), 1)
-    if not close:
-        return "has no effect: WSL does not know it"
-    section, _, word = (known(close[0]) or close[0]).partition(".")
-    return f"has no effect: WSL does not know it; is {word} in [{section}] meant?"
