@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gpurig.verification import Target
 from gpurig.windows import proof, questions
 from gpurig.windows.session import Session
+from gpurig.windows.variables import of_host
 
 if TYPE_CHECKING:
     from gpurig.windows.state import State
@@ -16,7 +17,7 @@ NVCC = "/usr/local/cuda/bin/nvcc --version 2>/dev/null | sed -n 's/.*release \\(
 
 def test_windows(target: Target, host: Any, check: Any) -> None:
     """WSL2 with systemd, sshd with keys only, survives a restart, portproxy, firewall, nvidia-smi, toolkit against driver."""
-    variables = target.host.variables
+    variables = of_host(target.stack, target.host)
     answer = Session(target.stack, target.host).round(questions.sections(variables))
     toolkit = host.run(NVCC).stdout.strip()
     gpu = target.capabilities.gpu_driver != "none"

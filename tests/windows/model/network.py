@@ -59,7 +59,10 @@ def listeners(machine: Machine) -> list[dict[str, Any]]:
     found = [dict(one) for one in machine.data["network"]["programs"]]
     services = machine.data["services"]
     if services.get("sshd", {}).get("state") == "running":
-        found += [{"address": at, "port": 22, "process": "sshd", "service": "sshd"} for at in (EVERYWHERE, "::")]
+        found += [
+            {"address": at, "port": machine.data.get("ssh_port", 22), "process": "sshd", "service": "sshd"}
+            for at in (EVERYWHERE, "::")
+        ]
     if services.get("TermService", {}).get("state") == "running":
         found.append({"address": EVERYWHERE, "port": 3389, "process": "svchost", "service": "TermService"})
     if services["iphlpsvc"]["state"] == "running":

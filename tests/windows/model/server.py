@@ -89,6 +89,8 @@ def serving(made: Containers, machine: Machine, *, public_key: str, host_key: tu
         thread.start()
         try:
             pc.container, pc.port = _container(made, Path(folder), pc.user, public_key, host_key)
+            machine.data["ssh_port"] = pc.port
+            machine.data["firewall"]["rules"]["gpurig-ssh"]["ports"] = [str(pc.port)]  # as the bootstrap was told
             yield pc
         finally:
             server.shutdown()

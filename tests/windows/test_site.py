@@ -1,0 +1,66 @@
+"""From a fresh (simulated) PC to a verified host, by the commands that its owner types; the Linux within is a real one."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from gpurig.windows.topics.power import FAST_STARTUP
+from tests.windows.home import NAME, Home
+
+
+@pytest.fixture(scope="module")
+def ready(fresh_home: Home) -> Home:
+    """The PC after `rig up` and site.yml."""
+    fresh_home.rig("up", "--yes")
+    done = fresh_home.playbook("site.yml")
+    assert "failed=0" in done.stdout
+    return fresh_home
+
+
+def changed(output: str) -> dict[str, int]:
+    """Host → tasks that changed something."""
+    return {host: int(count) for host, count in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", output, re.MULTILINE)}
+
+
+def test_a_fresh_pc_becomes_two_hosts(ready: Home) -> None:
+    assert ready.inside("id -un; test -d /run/systemd/system && echo systemd") == "me\nsystemd"
+    assert [one["name"] for one in ready.machine.user["distributions"].values()] == [NAME]
+    assert ready.machine.data["boots"] == 2  # one restart, for the feature
+
+
+def test_a_second_run_changes_nothing(ready: Home) -> None:
+    assert changed(ready.playbook("site.yml").stdout) == {"home-win": 0, "home-wsl": 0}
+
+
+def test_check_mode_tells_what_would_change_and_changes_nothing(ready: Home) -> None:
+    ready.machine.data["power"]["standby"] = 600
+    ready.machine.registry(FAST_STARTUP)["HiberbootEnabled"] = 1
+    before = ready.machine.snapshot()
+    told = ready.playbook("site.yml", "--check", "--diff", limit="home-win").stdout
+    assert changed(told) == {"home-win": 1}
+    assert "-standby: after 10 minutes" in told
+    assert "+standby: never" in told
+    assert "-HiberbootEnabled=1" in told
+    assert ready.machine.data["power"] == before["power"]
+    assert changed(ready.playbook("site.yml", limit="home-win").stdout) == {"home-win": 1}
+
+
+def test_it_verifies(ready: Home) -> None:
+    done = ready.rig("--json", "verify", "home", check=False)
+    (report,) = json.loads(done.stdout)
+    assert [(one["name"], one["reason"]) for one in report["results"] if one["verdict"] == "FAIL"] == []
+    windows = {one["name"]: one["verdict"] for one in report["results"] if one["topic"] == "windows"}
+    assert len(windows) == 7
+    assert windows["WSL2 with systemd"] in ("PASS", "WARN")
+
+
+def test_it_trains(ready: Home) -> None:
+    (ready.project.root / "job.py").write_text("import sklearn; print('trained with', sklearn.__version__)\n")
+    assert "trained with" in ready.rig("train", "home", "job.py").stdout
+
+
+def test_the_doctor_finds_nothing(ready: Home) -> None:
+    assert "FAIL" not in ready.rig("doctor", "home").stdout
