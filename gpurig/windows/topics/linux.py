@@ -129,9 +129,7 @@ def _settings(facts: Facts, wanted: Wanted) -> list[Action]:
         return []
     digest = "-" if facts.wsl_conf is None else hashlib.sha256(_bytes(text)).hexdigest()
     says = f"{wanted.distribution}: /etc/wsl.conf has systemd and its user"
-    return [
-        inside.run(wanted.distribution, "wsl_conf", [digest], _bytes(edited), says=says, before=text, after=edited)
-    ]
+    return [inside.run(wanted.distribution, "wsl_conf", [digest], _bytes(edited), says=says, before=text, after=edited)]
 
 
 def _bytes(text: str) -> bytes:
