@@ -146,6 +146,38 @@ def test_windows_gets_its_shell_and_no_become(listed: dict[str, Any]) -> None:
     assert "ansible_shell_type" not in listed["_meta"]["hostvars"]["home-wsl"]
 
 
+@pytest.mark.parametrize(
+    ("connection", "plugin", "option"),
+    [
+        ("psrp", "ansible.builtin.psrp", "ansible_psrp_cert_validation"),
+        ("winrm", "ansible.builtin.winrm", "ansible_winrm_server_cert_validation"),
+    ],
+)
+def test_windows_own_management_takes_its_password_from_outside(
+    stack: Stack, connection: str, plugin: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Stack(project="unit", name=connection, root=stack.root, home=stack.home)
+    pc = replace(HOSTS[2], name="my-pc", stack=connection, spec={"provider": "workstation", "connection": connection})
+    records.save(other, pc)
+    monkeypatch.setenv("GPURIG_WINDOWS_PASSWORD", "hunter2")
+    listed = ask(other, "--list", name=connection)
+    assert listed.stderr == ""  # no warning of the dash in the group's name
+    assert "hunter2" not in listed.stdout
+    found = json.loads(listed.stdout, object_hook=plain)["_meta"]["hostvars"]["my-pc-win"]
+    assert (found["ansible_connection"], found["ansible_port"], found[option]) == (plugin, 5986, "validate")
+    assert found["ansible_host"] == "192.0.2.1"
+    program = str(Path(sys.executable).with_name("ansible"))
+    environment = {
+        **os.environ,
+        "GPURIG_HOME": str(stack.home),
+        "GPURIG_STACK": connection,
+        "ANSIBLE_CONFIG": str(catalogue.ROOT / "ansible.cfg"),
+    }
+    command = [program, "my-pc-win", "-m", "debug", "-a", "msg={{ ansible_password | length }}"]
+    done = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, text=True, check=False)
+    assert "msg: 7" in done.stdout or '"msg": 7' in done.stdout, done.stdout + done.stderr
+
+
 def test_a_stack_without_hosts_is_an_empty_inventory(stack: Stack) -> None:
     done = ask(stack, "--graph", name="empty")
     assert done.returncode == 0

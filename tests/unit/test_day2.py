@@ -314,6 +314,26 @@ def test_register_pins_the_key_whose_fingerprint_was_compared(
     assert (code, out) == (0, f"pc: {keys.fingerprint(HOST_KEY)}\n")
     assert (stack.dir / "pins/pc").read_text().strip() == HOST_KEY
     assert "no workstation" in rig("register", "box")[2]
+    others = f"SHA256:{'y' * 43},{keys.fingerprint(HOST_KEY)}"
+    assert rig("register", "pc", "--fingerprint", "SHA256:" + "x" * 43, "--fingerprint", others)[0] == 0
+    assert "is no key and no fingerprint" in rig("register", "pc", "--fingerprint", "SHA256:short")[2]
+
+
+def test_bootstrap_writes_a_script_for_windows_only(stack: Stack, rig: Rig) -> None:
+    home = "provider: workstation, os: windows-wsl2, address: 192.0.2.9, user: John Smith, allow_from: 192.0.2.0/24"
+    write_hosts(stack, home=home, box="provider: container")
+    code, out, _ = rig("bootstrap", "home")
+    script = (stack.root / "bootstrap-home.ps1").read_bytes()
+    assert code == 0
+    assert "powershell -ExecutionPolicy Bypass -File .\\bootstrap-home.ps1" in out
+    public = keys.login_key(stack.home).with_suffix(".pub").read_text().strip()
+    assert f"$key = '{public}'\r\n".encode() in script
+    assert b"$account = 'John Smith'\r\n$key" in script
+    assert b"$allowed = @('192.0.2.0/24')\r\n" in script
+    assert b"PRIVATE KEY" not in script
+    assert "no Windows PC" in rig("bootstrap", "box")[2]
+    assert rig("bootstrap", "home", "--output", "-")[1].replace("\n", "\r\n").encode() == script
+    assert rig("bootstrap", "home", "--output", "nowhere/x.ps1")[0] == 2
 
 
 def test_the_line_for_ssh_is_added_only_when_somebody_agreed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -59,7 +60,9 @@ def _range_or_list(schema: dict[str, Any]) -> None:
 
 Port = Annotated[str, BeforeValidator(_text), StringConstraints(pattern=r"^[0-9]{1,5}$"), AfterValidator(_is_port)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", to_lower=True)]
-Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s'\"]+$")]
+Url = Annotated[str, StringConstraints(pattern=r"^(https://[^\s'\"]+|[A-Za-z]:\\[^\"<>|?*:]+)$")]
+"""Where a file is to be had: on the network, or on the PC itself."""
+
 Folder = Annotated[str, StringConstraints(pattern=r'^[A-Za-z]:\\[^"<>|?*:]*$')]
 Account = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_account)]
 """A Windows account as Windows' sshd takes it: also DOMAIN\\name or name@domain, with blanks, dots and capitals."""
@@ -104,7 +107,7 @@ class Wsl(_Part):
     networking: Literal["nat", "mirrored"] = Field(
         default="nat", description="`mirrored` shares Windows' own addresses; Windows 11 22H2 and later."
     )
-    settings: dict[str, dict[str, str | bool | int]] = Field(
+    settings: dict[str, dict[str, str | bool | int | float]] = Field(
         default_factory=dict, description="Further keys of .wslconfig: section → key → value."
     )
     msi: Msi | None = Field(default=None, description="Another WSL than the pinned one.")
@@ -148,13 +151,16 @@ class WindowsSpec(Registered):
     connection: Literal["ssh", "psrp", "winrm"] = Field(
         default="ssh", description="How Ansible talks to Windows; see docs/windows.md before another than ssh."
     )
+    gpu_driver: Literal["windows", "none"] = Field(
+        default="windows", description="`none` for a PC without an NVIDIA GPU; its driver is Windows' own otherwise."
+    )
     wsl: Wsl = Wsl()
     power: Power = Power()
     rdp: SourceRange | None = Field(default=None, description="Addresses that may use Remote Desktop; default: off.")
 
     def capabilities(self) -> Capabilities:
         """Of both sides: what Windows lends the Linux within."""
-        return LINUX
+        return replace(LINUX, gpu_driver=self.gpu_driver)
 
     def linux_user(self) -> str:
         """The login of the Linux side."""
@@ -174,7 +180,7 @@ class WindowsSpec(Registered):
             host_key=host_key,
             jump=f"{host}-win" if jump else None,
         )
-        return Guest(name=f"{host}-wsl", endpoint=endpoint, capabilities=LINUX)
+        return Guest(name=f"{host}-wsl", endpoint=endpoint, capabilities=self.capabilities())
 
     def problems(self) -> Iterator[tuple[str, str]]:
         return windows_checks.problems(self)
@@ -185,8 +191,8 @@ class WindowsSpec(Registered):
             **self.ports,
             **{str(one.port): str(one.source) for one in windows_checks.exposed(self).values()},
         }
-        shared = {f"win_{topic}_distribution": name for topic in ("linux", "network", "keeper", "disk")}
-        shared |= {f"win_{topic}_networking": wsl.networking for topic in ("wslconfig", "network", "keeper")}
+        shared = {f"win_{topic}_distribution": name for topic in ("linux", "keeper", "disk")}
+        shared |= {f"win_{topic}_networking": wsl.networking for topic in ("wslconfig", "network")}
         always = {
             "win_wsl_allow_reboot": self.allow_reboot,
             "win_distribution_name": name,
@@ -197,8 +203,6 @@ class WindowsSpec(Registered):
             "win_network_reach": self.reach,
             "win_network_allow_from": list(self.allow_from),
             "win_network_ports": dict(ports),
-            "win_keeper_port": wsl.port,
-            "win_keeper_ports": sorted(map(int, ports)),
         }
         given = {
             "win_distribution_url": wsl.distribution.url,

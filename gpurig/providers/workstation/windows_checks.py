@@ -80,10 +80,22 @@ def _distribution(spec: WindowsSpec) -> Iterator[tuple[str, str]]:
 
 
 def _settings(spec: WindowsSpec) -> Iterator[tuple[str, str]]:
+    if not spec.wsl.settings:
+        return
+    from gpurig.windows import wslconfig, wslkeys  # which most commands do not need
+
     for section, keys in spec.wsl.settings.items():
-        for key in keys:
+        for key, value in keys.items():
+            written, text = f"{section}.{key}", str(value).lower() if isinstance(value, bool) else str(value)
+            name = wslkeys.known(written)
             if own := OWN_KEYS.get(key.lower()):
-                yield f"wsl.settings.{section}.{key}", f"has a key of its own; write wsl.{own} instead"
+                yield f"wsl.settings.{written}", f"has a key of its own; write wsl.{own} instead"
+            elif name is None:
+                yield f"wsl.settings.{written}", f"{wslconfig.unknown(written.lower())}; remove it, or write the right one"
+            else:
+                for problem in wslconfig.judge(name, text, wslconfig.Computer()):
+                    if problem.harmful or problem.void:
+                        yield f"wsl.settings.{written}", f"{problem.text}; remove it"
 
 
 def _clashes(spec: WindowsSpec) -> Iterator[tuple[str, str]]:
