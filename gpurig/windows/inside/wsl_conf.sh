@@ -1,4 +1,4 @@
-# gpurig: inside/wsl_conf. Writes /etc/wsl.conf whole or not at all: wsl_conf.sh SHA256, that it must still have, or - for no file.
+# gpurig: inside/wsl_conf. Writes /etc/wsl.conf whole or not at all: wsl_conf.sh SHA256, that it must still have, or `none` for no file.
 # Its input is Base64 of the text. Says `changed` where it changed something.
 set -eu
 umask 022
@@ -12,7 +12,7 @@ main() {
         rm "$file.new"
         return
     fi
-    found=-
+    found=none
     if [ -e "$file" ]; then found=$(sha256sum <"$file" | cut -d ' ' -f 1); fi
     if [ "$found" != "$1" ]; then
         rm "$file.new"

@@ -127,7 +127,7 @@ def _settings(facts: Facts, wanted: Wanted) -> list[Action]:
     text, edited = facts.wsl_conf or "", _edited(facts, wanted)
     if edited == text:
         return []
-    digest = "-" if facts.wsl_conf is None else hashlib.sha256(_bytes(text)).hexdigest()
+    digest = "none" if facts.wsl_conf is None else hashlib.sha256(_bytes(text)).hexdigest()
     says = f"{wanted.distribution}: /etc/wsl.conf has systemd and its user"
     return [inside.run(wanted.distribution, "wsl_conf", [digest], _bytes(edited), says=says, before=text, after=edited)]
 

@@ -48,7 +48,7 @@ def wsl_conf(data: dict[str, Any], stdin: bytes, digest: str) -> None:
     present = data["files"].get("/etc/wsl.conf")
     if present == stdin.decode():
         return
-    if digest != ("-" if present is None else hashlib.sha256(present.encode()).hexdigest()):
+    if digest != ("none" if present is None else hashlib.sha256(present.encode()).hexdigest()):
         raise ScriptFailedError("/etc/wsl.conf has changed since it was read. Run this again.")
     data["files"]["/etc/wsl.conf"] = stdin.decode()
 
