@@ -1,0 +1,193 @@
+"""Topic disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gpurig.windows import topics
+from tests.windows.model import boot, wsl_vm
+from tests.windows.model.fresh import fresh
+from tests.windows.model.pc import Machine, PowerLostError
+from tests.windows.rounds import converge, look, talk
+
+NAME = "Ubuntu-24.04"
+
+GIB = wsl_vm.GIB
+
+HERE = {"win_distribution_name": NAME}
+
+THERE = {**HERE, "win_disk_location": "D:\\WSL\\Ubuntu"}
+
+MOVE = {**THERE, "win_disk_move": True}
+
+COMPACT = {**HERE, "win_disk_compact": True}
+
+
+@dataclass
+class Full:
+    """A Linux that says how full its disk is. busy: who works there."""
+
+    used: int
+    busy: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def create(self) -> None: ...
+    def destroy(self) -> None: ...
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        self.said.append("stop")
+
+    def run(self, script: str, arguments: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        if "fstrim" in script:
+            self.said.append("trim")
+            return 0, b"", b""
+        size = 1000 * GIB
+        lines = [f"disk_size_bytes={size}", f"disk_free_bytes={size - self.used}"]
+        lines += [f"busy={one}" for one in self.busy]
+        return 0, "\n".join([*lines, "end=1", ""]).encode(), b""
+
+
+def there(size: int = 200, used: int = 50, *, location: str = "C:\\Old", **changes: Any) -> tuple[Machine, Full]:
+    """A PC with a distribution whose disk takes size GiB, of which Linux needs used."""
+    drives = {letter: {"size": 2000 * GIB, "free": 900 * GIB} for letter in "CD"}
+    machine = Machine(fresh(drives=drives, **changes))
+    machine.data["features"][wsl_vm.VMP] = "enabled"
+    machine.data["wsl"]["version"] = "2.6.3.0"
+    boot.boot(machine)
+    guid = wsl_vm.install(machine, NAME, location)
+    path = wsl_vm.disk(machine.registry(f"{wsl_vm.LXSS}\\{guid}"))
+    machine.data["disks"][path] = {"size": size * GIB, "used": used * GIB}
+    linux = Full(used * GIB)
+    machine.linux = {NAME: linux}
+    return machine, linux
+
+
+def decide(machine: Machine, variables: dict[str, Any]) -> Any:
+    return topics.decide("disk", look(machine, *topics.sections("disk"), variables=variables), variables)
+
+
+def test_nothing_is_done_unasked() -> None:
+    plan = decide(there()[0], HERE)
+    assert (plan.actions, plan.refusals, plan.warnings) == ((), (), ())
+
+
+def test_without_a_distribution_there_is_nothing_to_do() -> None:
+    assert decide(Machine(fresh()), {**MOVE, **COMPACT}).actions == ()
+
+
+def test_another_place_alone_moves_nothing() -> None:
+    plan = decide(there()[0], THERE)
+    assert plan.actions == ()
+    assert plan.refusals[0].key == "wsl.location"
+    assert "win_disk_move: true" in plan.refusals[0].text
+
+
+def test_the_same_place_in_other_letters_is_the_same() -> None:
+    machine, _ = there(location="D:\\WSL\\ubuntu")
+    plan = decide(machine, {**THERE, "win_disk_location": "d:\\wsl\\Ubuntu\\"})
+    assert (plan.actions, plan.refusals) == ((), ())
+
+
+def test_it_is_exported_and_moved() -> None:
+    machine, _ = there()
+    first = converge(machine, "disk", MOVE)
+    assert [action.kind for action in first.actions] == ["distribution_export", "distribution_move"]
+    assert list(machine.data["disks"]) == ["D:\\WSL\\Ubuntu\\ext4.vhdx"]
+    assert [one["of"] for one in machine.data["blobs"].values()] == [NAME]
+
+
+def test_an_owner_who_needs_no_export_gets_none() -> None:
+    first = converge(there()[0], "disk", {**MOVE, "win_disk_discard": True})
+    assert [action.kind for action in first.actions] == ["distribution_move"]
+
+
+def test_power_lost_while_moving_loses_nothing() -> None:
+    for at in range(1, 30):
+        machine, _ = there()
+        machine.power_lost_at = machine.steps + at
+        try:
+            converge(machine, "disk", MOVE)
+        except PowerLostError:
+            assert len(machine.data["disks"]) == 1
+            converge(machine, "disk", MOVE)
+        else:
+            assert at > 4
+            return
+        assert list(machine.data["disks"]) == ["D:\\WSL\\Ubuntu\\ext4.vhdx"]
+    raise AssertionError("more steps than were tried")
+
+
+@pytest.mark.parametrize(
+    ("location", "free", "text"),
+    [
+        ("D:\\WSL", 300, "300"),
+        ("E:\\WSL", 900, "no fixed drive E:"),
+        ("WSL", 900, "whole path"),
+    ],
+)
+def test_a_place_that_will_not_do_is_refused(location: str, free: int, text: str) -> None:
+    machine, _ = there()
+    machine.data["drives"]["D"]["free"] = free * 10**9
+    plan = decide(machine, {**MOVE, "win_disk_location": location})
+    assert plan.actions == ()
+    assert plan.refusals[0].key == "wsl.location"
+    assert text in plan.refusals[0].text
+
+
+@pytest.mark.parametrize("variables", [MOVE, COMPACT])
+def test_nothing_is_stopped_under_a_job(variables: dict[str, Any]) -> None:
+    machine, linux = there()
+    linux.busy = ["python (42) uses the GPU"]
+    plan = decide(machine, variables)
+    assert plan.actions == ()
+    assert "python (42) uses the GPU" in plan.refusals[0].text
+
+
+def test_room_is_given_back() -> None:
+    machine, linux = there()
+    first = converge(machine, "disk", COMPACT)
+    assert [action.kind for action in first.actions] == ["inside_run", "wsl_shutdown", "disk_compact"]
+    assert "trim" in linux.said
+    assert next(iter(machine.data["disks"].values()))["size"] < 51 * GIB
+
+
+def test_a_disk_with_little_to_give_back_stays() -> None:
+    assert decide(there(size=55)[0], COMPACT).actions == ()
+
+
+def test_what_is_not_ours_is_not_shut_down() -> None:
+    machine, _ = there()
+    wsl_vm.install(machine, "Debian", "")
+    wsl_vm.start(machine, "Debian")
+    plan = decide(machine, COMPACT)
+    assert plan.actions == ()
+    assert "Debian" in plan.refusals[0].text
+
+
+def test_a_linux_that_does_not_answer_is_told() -> None:
+    machine, _ = there()
+    machine.linux = {}
+    plan = decide(machine, COMPACT)
+    assert plan.actions == ()
+    assert "was not compacted" in plan.warnings[0]
+
+
+def test_moved_and_made_smaller_in_one_go() -> None:
+    machine, _ = there()
+    converge(machine, "disk", {**MOVE, **COMPACT})
+    assert [held["size"] < 51 * GIB for held in machine.data["disks"].values()] == [True]
+    assert list(machine.data["disks"]) == ["D:\\WSL\\Ubuntu\\ext4.vhdx"]
+
+
+def test_a_compaction_while_wsl_runs_is_refused() -> None:
+    machine, _ = there()
+    compact = decide(machine, COMPACT).actions[-1]
+    wsl_vm.start(machine, NAME)
+    failed = talk(machine, [compact], {}).failed()
+    assert failed is not None
+    assert failed.problem is not None
+    assert "still running" in failed.problem["message"]

@@ -1,0 +1,111 @@
+"""Topic preflight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpurig.windows import topics
+from tests.windows.model import wsl_vm
+from tests.windows.model.fresh import fresh
+from tests.windows.model.pc import Machine
+from tests.windows.rounds import look
+
+GB = 10**9
+
+
+def decide(machine: Machine, variables: dict[str, Any] | None = None) -> Any:
+    found = topics.decide("preflight", look(machine, *topics.sections("preflight")), variables or {})
+    assert found.actions == ()
+    return found
+
+
+def drives(**free: int) -> dict[str, dict[str, int]]:
+    return {letter: {"size": 2000 * GB, "free": size * GB} for letter, size in free.items()}
+
+
+@pytest.mark.parametrize("build", [19045, 22000, 22621, 26100, 26200])
+def test_an_ordinary_pc_is_fit(build: int) -> None:
+    plan = decide(Machine(fresh(build=build)), {"win_preflight_user": "me"})
+    assert plan.refusals == ()
+    assert plan.warnings == ()
+
+
+def test_all_problems_are_told_at_once() -> None:
+    machine = Machine(fresh(build=19044, firmware_virtualization=False, drives=drives(C=10)))
+    machine.data["login"]["elevated"] = False
+    machine.registry("HKLM:\\SOFTWARE\\Policies\\WSL")["AllowWSL"] = 0
+    told = [refusal.text for refusal in decide(machine, {"win_preflight_user": "anna"}).refusals]
+    for word in ("19044", "firmware", "administrator", "'anna'", "AllowWSL=0", "10 GB free, 24 GB are needed"):
+        assert any(word in text for text in told), word
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"build": 17763}, "17763"),
+        ({"build": 20348, "edition": "ServerStandard"}, "ServerStandard"),
+        ({"build": 26100, "edition": "ServerDatacenter"}, "ServerDatacenter"),
+        ({"architecture": "x86"}, "x86"),
+        ({"firmware_virtualization": False}, "BIOS/UEFI"),
+    ],
+)
+def test_a_pc_that_cannot_run_wsl_2_is_refused(changes: dict[str, Any], text: str) -> None:
+    refusals = decide(Machine(fresh(**changes))).refusals
+    assert len(refusals) == 1
+    assert text in refusals[0].text
+
+
+@pytest.mark.parametrize("user", ["me", "ME", "HOME-PC\\me", "me@example.org", ""])
+def test_a_name_for_the_login_is_its_own(user: str) -> None:
+    assert decide(Machine(fresh()), {"win_preflight_user": user}).refusals == ()
+
+
+def test_another_account_is_refused_with_those_that_there_are() -> None:
+    machine = Machine(fresh())
+    machine.data["users"]["anna"] = {"sid": "S-1-5-21-1-2-3-1002", "profile": "C:\\Users\\anna", "registry": {}}
+    refusal = decide(machine, {"win_preflight_user": "anna"}).refusals[0]
+    assert refusal.key == "user"
+    assert "me, anna" in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("free", "location", "key"),
+    [
+        ({"C": 23}, "", "wsl.location"),
+        ({"C": 900, "D": 10}, "D:\\WSL\\Ubuntu", "wsl.location"),
+        ({"C": 900}, "E:\\WSL\\Ubuntu", "wsl.location"),
+        ({"C": 900}, "Ubuntu", "wsl.location"),
+        ({"C": 900}, "D:\\", "wsl.location"),
+        ({"C": 0, "D": 100}, "D:\\WSL\\Ubuntu", ""),
+    ],
+)
+def test_too_little_room_is_refused(free: dict[str, int], location: str, key: str) -> None:
+    plan = decide(Machine(fresh(drives=drives(**free))), {"win_preflight_location": location})
+    assert [refusal.key for refusal in plan.refusals] == [key]
+
+
+def test_a_distribution_that_is_there_needs_no_room() -> None:
+    machine = Machine(fresh(drives=drives(C=5)))
+    wsl_vm.install(machine, "Ubuntu-24.04", "")
+    assert decide(machine).refusals == ()
+
+
+def test_what_is_only_odd_is_a_warning() -> None:
+    machine = Machine(fresh(battery=True, reboot_pending=True))
+    values = {"DistributionName": "Ubuntu-24.04", "State": 1}
+    registry = {wsl_vm.LXSS.partition(":\\")[2] + "\\{1}": values}
+    anna = {"sid": "S-1-5-21-1-2-3-1002", "profile": "C:\\Users\\anna", "registry": registry, "logged_on": True}
+    machine.data["users"]["anna"] = anna
+    plan = decide(machine)
+    assert plan.refusals == ()
+    for word in ("battery", "waits for a restart", "another account"):
+        assert any(word in line for line in plan.warnings), word
+
+
+def test_a_section_that_could_not_be_read_is_told() -> None:
+    state: Any = look(Machine(fresh()), *topics.sections("preflight"))
+    state["machine"] = {"error": {"message": "Invalid class", "id": "", "hresult": "0x80041010"}}
+    assert "Invalid class" in topics.decide("preflight", state, {}).refusals[0].text
