@@ -76,7 +76,8 @@ logins() {
     say user_exists "$(truth id "$1")"
     if ! id "$1" >/dev/null 2>&1; then return; fi
     say sudo_ok "$(truth timeout 10 runuser -u "$1" -- sudo -n true)"
-    say_each authorized_key <"$(getent passwd "$1" | cut -d : -f 6)/.ssh/authorized_keys" 2>/dev/null
+    keys=$(getent passwd "$1" | cut -d : -f 6)/.ssh/authorized_keys
+    if [ -f "$keys" ]; then grep '[^[:space:]]' "$keys" | say_each authorized_key; fi
 }
 
 secure_shell() {
