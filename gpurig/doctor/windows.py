@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import tomllib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from gpurig.doctor import Finding
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.stack import Stack
-from gpurig.windows import at_the_pc, chain, failures, mending, questions, wire
+from gpurig.windows import at_the_pc, chain, failures, mending, packages, questions, variables, wire
 from gpurig.windows.actions import Action
 from gpurig.windows.failures import Case, Link
 from gpurig.windows.mending import Mending
@@ -36,8 +35,6 @@ SECONDS = 3.0
 """To wait for a port."""
 
 LOGIN_SECONDS = 30.0
-
-SOURCES = Path(questions.__file__).with_name("wsl.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,9 @@ class Patient:
         return Session(self.stack, self.host)
 
     def _empty(self) -> Case:
-        return Case({}, self.host.variables, host=self.host.name, guest=self.host.work()[0])
+        own = variables.of_host(self.stack, self.host)
+        connection = str(self.host.spec.get("connection", "ssh"))
+        return Case({}, own, connection=connection, host=self.host.name, guest=self.host.work()[0])
 
     def _guest(self, link: Link) -> Link:
         """Log in to the Linux inside, and look around as a program would that came that way."""
@@ -163,7 +162,7 @@ def _state(found: Mapping[str, Any]) -> State:
 
 
 def _ports(host: Host, case: Case) -> Link:
-    ports = [host.endpoint.port, *(case.forwarded if case.direct else [])]
+    ports = [host.endpoint.port, *case.opened]
     answers: dict[int, Literal["open", "refused", "silent"]] = {}
     source = None
     for port in ports:
@@ -181,14 +180,15 @@ def _ports(host: Host, case: Case) -> Link:
 def _urls(case: Case) -> list[str]:
     """Where what is missing would be fetched from."""
     wsl = case.section("wsl")
-    if not wsl or (wsl["path"] is not None and case.distribution is not None):
+    if not wsl or not case.section("machine") or (wsl["path"] is not None and case.distribution is not None):
         return []
-    kind = "arm64" if "ARM" in str(case.section("machine").get("architecture", "")).upper() else "amd64"
-    pinned = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
-    distribution = pinned["distributions"].get(case.name, {}).get(kind, {}).get("url", "")
+    machine = case.state["machine"]
+    pinned = packages.distribution(case.name, machine)
     given = case.variables
     chosen = {
-        "msi": "" if wsl["path"] else str(given.get("win_wsl_msi_url") or pinned["msi"][kind]["url"]),
-        "distribution": "" if case.distribution else str(given.get("win_distribution_url") or distribution),
+        "msi": "" if wsl["path"] else str(given.get("win_wsl_msi_url") or packages.msi(machine)[1].url),
+        "distribution": ""
+        if case.distribution
+        else str(given.get("win_distribution_url") or (pinned.url if pinned else "")),
     }
     return [url for url in chosen.values() if url.startswith("http")]

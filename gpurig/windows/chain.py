@@ -123,8 +123,8 @@ def _portproxy(case: Case) -> Told | None:
     if not case.section("network") or case.mirrored:
         return None
     there = network.entries(case)
-    missing = [port for port in case.forwarded if not any(one.endswith(f"/{port}") for one in there)]
-    if missing and (case.direct or missing != [case.port]):
+    missing = [port for port in case.opened if not any(one.endswith(f"/{port}") for one in there)]
+    if missing:
         return "FAIL", f"no entry for port {', '.join(map(str, missing))}", f"{case.site('win_network')} makes it."
     if not there:
         return None
@@ -134,8 +134,8 @@ def _portproxy(case: Case) -> Told | None:
 def _listener(case: Case) -> Told | None:
     if not case.section("network") or case.mirrored or not network.entries(case):
         return None
-    ports = [one for one in case.forwarded if any(entry.endswith(f"/{one}") for entry in network.entries(case))]
-    return "OK", f"Windows listens at {', '.join(map(str, ports))}", ""
+    ports = sorted(listen.rpartition("/")[2] for listen in network.entries(case))
+    return "OK", f"Windows listens at {', '.join(ports)}", ""
 
 
 def _firewall(case: Case) -> Told | None:

@@ -70,11 +70,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Case:
-    """A PC to judge. state may lack any section; variables: the host's; host, guest: names of its inventory hosts."""
+    """A PC to judge. state may lack any section; variables: the host's. connection: how playbooks come to it.
+
+    host, guest: names of the record, and of the Linux inside for ssh.
+    """
 
     state: State
     variables: Mapping[str, Any] = field(default_factory=dict)
     link: Link = field(default_factory=Link)
+    connection: str = "ssh"
     host: str = "home"
     guest: str = "home-wsl"
 
@@ -114,9 +118,9 @@ class Case:
         return self.variables.get("win_network_reach") == "direct"
 
     @property
-    def forwarded(self) -> list[int]:
-        """Ports of ours that lead into WSL from other machines."""
-        return sorted({self.port, *map(int, self.variables.get("win_network_ports") or {})})
+    def opened(self) -> list[int]:
+        """Ports inside WSL that other machines shall reach."""
+        return sorted({*([self.port] if self.direct else []), *map(int, self.variables.get("win_network_ports") or {})})
 
     @property
     def distribution(self) -> Distribution | None:

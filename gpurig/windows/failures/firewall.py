@@ -13,7 +13,7 @@ from gpurig.windows.failures.names import NAMES
 def blocked(case: Case) -> Failure | None:
     """13. No rule, a rule for other networks, a profile that ignores rules, or another firewall (Microsoft's troubleshooting page)."""
     network = case.section("network")
-    wanted = [case.ssh_port, *(case.forwarded if case.direct and not case.mirrored else [])]
+    wanted = [case.ssh_port, *([] if case.mirrored else case.opened)]
     meaning = "It works on the PC itself, but other machines get no answer."
     if not network:
         silent = [

@@ -26,7 +26,7 @@ def blocked(case: Case) -> Failure | None:
         if rule["enabled"] and rule["action"].lower() == "allow"
         for port in rule["ports"]
     }
-    closed = [port for port in case.forwarded if str(port) not in {str(one) for one in let_in} and "Any" not in let_in]
+    closed = [port for port in case.opened if str(port) not in {str(one) for one in let_in} and "Any" not in let_in]
     if not closed:
         return None
     found = f"the Hyper-V firewall lets nobody in to port {closed[0]} of WSL"

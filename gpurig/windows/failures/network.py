@@ -74,10 +74,7 @@ def no_listener(case: Case) -> Failure | None:
     other = f"Or write another `wsl.port` in the entry of {case.host}."
     if excluded:
         found = f"Windows has reserved port {port} ({excluded[0]} to {excluded[1]}), as Hyper-V does at random at each start"
-        fix = (
-            f"`net stop winnat; netsh int ipv4 add excludedportrange protocol=tcp startport={port} numberofports=1; net start winnat; "
-            f"Restart-Service {PROXY}` on the PC. {other}"
-        )
+        fix = f"{_freed(port)}. {other}"
         return Failure(12, NAMES[12], LISTENER, found, meaning, fix)
     if taken:
         found = f"port {port} is taken by {taken['process'] or 'another program'} at {taken['address']}"
@@ -138,6 +135,12 @@ def no_relay(case: Case) -> Failure | None:
     if relayed:
         return None
     found = f"the sshd inside listens, but nothing of WSL's does at 127.0.0.1:{case.port} on the PC"
+    span = next((one for one in network["excluded"] if one[0] <= case.port <= one[1]), None)
+    if span:
+        found = f"Windows has reserved port {case.port} ({span[0]} to {span[1]}), so WSL's relay cannot listen there"
+        fix = f"Write another `wsl.port` in the entry of {case.host}, or free it: {_freed(case.port)}."
+        meaning = "Hyper-V reserves ports at random at each start of Windows, and nobody else can have them."
+        return Failure(31, NAMES[31], GUEST, found, meaning, fix, (), "WARN" if case.direct else "FAIL")
     fast = case.section("power").get("fast_startup")
     if fast:
         found += "; fast start-up is on"
@@ -154,14 +157,22 @@ def no_relay(case: Case) -> Failure | None:
 
 
 def entries(case: Case) -> dict[str, str]:
-    """Entries of the portproxy for ports of ours."""
-    every: Mapping[str, str] = (case.section("network").get("portproxy") or {}).get("v4tov4", {})
-    return {listen: connect for listen, connect in every.items() if _port(listen) in case.forwarded}
+    """Entries of the portproxy that are ours, or stand where one of ours shall be."""
+    network = case.section("network")
+    every: Mapping[str, str] = (network.get("portproxy") or {}).get("v4tov4", {})
+    ours = network.get("ours") or []
+    return {listen: connect for listen, connect in every.items() if listen in ours or _port(listen) in case.opened}
 
 
 def listens_inside(case: Case) -> bool:
     """Whether the sshd inside listens where it shall, for others too."""
     return any(one.endswith(f":{case.port}") for one in case.facts.sshd_ports or ())
+
+
+def _freed(port: int) -> str:
+    """How to have a port that Windows reserved."""
+    reserve = f"netsh int ipv4 add excludedportrange protocol=tcp startport={port} numberofports=1"
+    return f"`net stop winnat; {reserve}; net start winnat; Restart-Service {PROXY}` on the PC"
 
 
 def _sharing_disabled(case: Case) -> bool:

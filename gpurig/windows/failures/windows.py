@@ -16,7 +16,7 @@ REFUSED = "0x80338169"
 
 def public_network(case: Case) -> Failure | None:
     """29. WinRM's firewall exception does not work on a public network (HRESULT 0x80338169)."""
-    if case.variables.get("ansible_connection") not in ("winrm", "psrp") and not case.says(REFUSED):
+    if case.connection == "ssh" and not case.says(REFUSED):
         return None
     public = [
         name for name, category in (case.section("network").get("connections") or {}).items() if category == "public"

@@ -1,0 +1,257 @@
+"""Every way in which a PC breaks: brought about in the model, named by its detector and by no other, and mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpurig.windows import chain, failures, mending, questions
+from gpurig.windows.failures import Case, Link
+from gpurig.windows.state import SECTIONS
+from tests.windows import rounds
+from tests.windows.model import faults
+from tests.windows.model.faults import FAULTS, WELL, fails
+from tests.windows.model.fresh import fresh
+from tests.windows.model.fresh_sshd import ADMIN_KEYS
+from tests.windows.model.healthy import healthy, variables
+from tests.windows.model.pc import Machine
+
+
+def look(machine: Machine, link: Link = WELL, **entry: object) -> Case:
+    """What the doctor knows after its rounds: the second one asks for what is missing."""
+    own = variables(**entry)
+    asked = questions.sections(own)
+    state = rounds.talk(machine, (), asked).state
+    if state["wsl"]["path"] is None:
+        urls = {"symptoms": {"urls": ["https://github.com/microsoft/WSL/wsl.msi"]}}
+        state = {**state, **rounds.talk(machine, (), urls).state}
+    return Case(state, own, link, str(entry.get("connection", "ssh")))  # type: ignore[arg-type]
+
+
+def numbers(case: Case) -> set[int]:
+    return {failure.number for failure in failures.detect(case)}
+
+
+@pytest.mark.parametrize("entry", [{}, {"reach": "direct"}, {"reach": "direct", "wsl": {"networking": "mirrored"}}])
+def test_nothing_is_found_on_a_pc_that_is_well(entry: dict[str, object]) -> None:
+    case = look(healthy(**entry), **entry)
+    assert failures.detect(case) == []
+    assert {finding.level for finding in chain.findings(case)} == {"OK"}
+
+
+def test_all_have_a_detector_a_name_and_a_fault() -> None:
+    assert list(failures.FAILURES) == list(failures.NAMES) == list(FAULTS) == list(range(1, 33))
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_a_fault_is_named_and_no_other(number: int) -> None:
+    fault = FAULTS[number]
+    entry = dict(fault.entry)
+    machine = healthy(**entry)
+    fault.breaks(machine)
+    found = failures.detect(look(machine, fault.link, **entry))
+    assert {failure.number for failure in found} == {number} | fault.companions
+    named = next(failure for failure in found if failure.number == number)
+    assert named.name == failures.NAMES[number]
+    assert named.found
+    assert named.meaning
+    assert named.fix
+
+
+@pytest.mark.parametrize("number", [number for number, fault in FAULTS.items() if fault.mends])
+def test_what_is_safe_mends_it(number: int) -> None:
+    fault = FAULTS[number]
+    entry = dict(fault.entry)
+    machine = healthy(**entry)
+    fault.breaks(machine)
+    case = look(machine, fault.link, **entry)
+    todo = mending.mending(case, failures.detect(case))
+    assert todo.held == ()
+    answer = rounds.talk(machine, todo.actions, {})
+    assert answer.failed() is None, answer.failed()
+    after = look(machine, WELL, **entry)
+    assert numbers(after) == set()
+
+
+def program(port: int) -> dict[str, Any]:
+    return {"address": "0.0.0.0", "port": port, "process": "other", "service": ""}  # noqa: S104 (the model's)
+
+
+def rule(machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = machine.data["firewall"]["rules"]["gpurig-ssh"]
+    return found
+
+
+def disable(machine: Machine) -> None:
+    task = machine.data["tasks"]["\\gpurig\\keeper"]
+    settings = task["xml"].rindex("<Enabled>true</Enabled>")
+    task["xml"] = task["xml"][:settings] + task["xml"][settings:].replace("true", "false", 1)
+
+
+def ended(machine: Machine, result: int) -> None:
+    machine.data["tasks"]["\\gpurig\\keeper"].update(result=result, state="ready")
+
+
+def waiting(machine: Machine) -> None:
+    machine.data["features"]["VirtualMachinePlatform"] = "disabled"
+    machine.data["pending"] = ["VirtualMachinePlatform"]
+
+
+def homeless(machine: Machine) -> None:
+    faults.linux(machine).changes["address"] = ""
+    faults.told(machine, address="")
+
+
+def bare(machine: Machine) -> None:
+    faults.config(machine, lambda _: "")
+    machine.data["tasks"].clear()
+
+
+def unplugged(machine: Machine) -> None:
+    machine.data["battery"] = True
+    faults.task(machine, "DisallowStartIfOnBatteries", "true")
+
+
+def grown(machine: Machine) -> None:
+    for disk in machine.data["disks"].values():
+        disk["size"] = 400 * 2**30
+    machine.data["drives"]["C"]["free"] = 20 * 10**9
+
+
+VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
+    "WSL too old": (1, lambda pc: pc.data["wsl"].update(version="2.1.5.0")),
+    "no keeper and default timers": (2, bare),
+    "hypervisor off at boot": (6, lambda pc: pc.data.update(hypervisor_launch="off")),
+    "feature off": (6, lambda pc: pc.data["features"].update(VirtualMachinePlatform="disabled")),
+    "feature waits for a restart": (6, waiting),
+    "WSL says that there is no hypervisor": (6, fails("HCS_E_HYPERV_NOT_INSTALLED")),
+    "WSL's service is not registered": (7, lambda pc: pc.data["services"].pop("WSLService")),
+    "WSL says 0x8000FFFF": (7, fails("E_UNEXPECTED")),
+    "port excluded": (12, lambda pc: pc.data["network"]["excluded"].append([2200, 2299])),
+    "port taken": (12, lambda pc: pc.data["network"]["programs"].append(program(2222))),
+    "no rule": (13, lambda pc: pc.data["firewall"]["rules"].pop("gpurig-ssh")),
+    "rule of another network": (13, lambda pc: rule(pc)["profiles"].__setitem__(0, "domain")),
+    "rule for others": (13, lambda pc: rule(pc)["remote"].__setitem__(0, "10.9.0.0/255.255.0.0")),
+    "all blocked": (13, lambda pc: pc.data["firewall"]["profiles"]["public"].update(block_all=True)),
+    "policy ignores rules": (13, lambda pc: pc.data["firewall"]["profiles"]["public"].update(local_rules=False)),
+    "no address": (16, homeless),
+    "clock ahead": (17, lambda pc: setattr(faults.linux(pc), "behind", -600)),
+    "ICS disabled, and works": (18, lambda pc: pc.data["services"]["SharedAccess"].update(start="disabled")),
+    "sshd configured wrongly": (19, lambda pc: faults.told(pc, sshd_config_ok=0, sshd_port=[])),
+    "no host keys": (19, lambda pc: faults.told(pc, host_key=[], sshd_port=[], sshd_active=0)),
+    "sshd on another port": (19, lambda pc: faults.told(pc, sshd_port=["0.0.0.0:22"])),
+    "Linux driver": (21, lambda pc: faults.told(pc, nvidia_package=["nvidia-utils-550", "libnvidia-compute-550"])),
+    "TCC": (21, lambda pc: pc.data.update(gpu={"model": "TCC"})),
+    "driver broken on Windows": (21, lambda pc: pc.data.update(gpu={"state": 43})),
+    "nvidia-smi hangs": (21, lambda pc: faults.told(pc, nvidia_smi_code=124)),
+    "WSL not restarted": (23, lambda pc: faults.config(pc, lambda text: text.replace("processors=22", "processors=4"))),
+    "no task": (25, lambda pc: pc.data["tasks"].clear()),
+    "task disabled": (25, disable),
+    "only while logged on": (25, lambda pc: faults.task(pc, "LogonType", "InteractiveToken")),
+    "no batch right": (25, lambda pc: ended(pc, 0x80070569)),
+    "not on battery": (25, unplugged),
+    "Linux' disk full": (27, lambda pc: faults.told(pc, disk_free_bytes=10**8)),
+    "disk never shrank": (27, grown),
+    "all memory for WSL": (28, lambda pc: faults.told(pc, memory_bytes=63 * 2**30)),
+    "no key file": (30, lambda pc: pc.data["files"].pop(ADMIN_KEYS)),
+}
+"""The other faces of these failures."""
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_failure_has_many_faces(variant: str) -> None:
+    number, breaks = VARIANTS[variant]
+    machine = healthy(reach="direct")
+    breaks(machine)
+    found = failures.detect(look(machine, reach="direct"))
+    assert number in {failure.number for failure in found}, found
+    others = {failure.number for failure in found} - {number}
+    assert others <= COMPANIONS.get(variant, set()), found
+
+
+COMPANIONS = {
+    "all memory for WSL": {23},
+    "WSL too old": {23},
+    "no keeper and default timers": {25},
+    "port excluded": {31},
+}
+
+
+@pytest.mark.parametrize("language", ["de-DE", "zh-CN"])
+@pytest.mark.parametrize("number", FAULTS)
+def test_no_language_changes_what_is_found(number: int, language: str) -> None:
+    fault = FAULTS[number]
+    machine = healthy(**dict(fault.entry))
+    machine.data["language"] = language
+    fault.breaks(machine)
+    assert numbers(look(machine, fault.link, **dict(fault.entry))) == {number} | fault.companions
+
+
+def test_nothing_that_ends_work_is_done_while_somebody_works() -> None:
+    for number in (3, 16, 31):
+        machine = healthy()
+        FAULTS[number].breaks(machine)
+        data = faults.linux(machine).data
+        assert data is not None
+        data["busy"] = ["run 20261122-0900-train"]
+        case = look(machine)
+        todo = mending.mending(case, failures.detect(case))
+        assert number in todo.held
+        assert not {action.kind for action in todo.actions} & {"wsl_shutdown", "wsl_terminate"}
+
+
+def test_nothing_restarts_windows_or_destroys() -> None:
+    never = {
+        "distribution_unregister",
+        "distribution_move",
+        "distribution_install",
+        "disk_compact",
+        "task_remove",
+        "msi_install",
+    }
+    for fault in FAULTS.values():
+        machine = healthy(**dict(fault.entry))
+        fault.breaks(machine)
+        for failure in failures.detect(look(machine, fault.link, **dict(fault.entry))):
+            assert not {action.kind for action in failure.actions} & never
+
+
+def test_a_fresh_pc_is_told_what_it_lacks() -> None:
+    case = look(Machine(fresh()))
+    found = list(chain.findings(case))
+    assert {finding.what: finding.level for finding in found}["WSL"] == "FAIL"
+    assert numbers(case) <= {1, 6}
+    assert all("site.yml" in finding.advice or not finding.advice for finding in found)
+
+
+@given(st.sets(st.sampled_from([*SECTIONS])), st.sets(st.sampled_from([*SECTIONS])), st.sampled_from([*FAULTS]))
+@settings(max_examples=60, deadline=None)
+def test_what_could_not_be_read_hides_failures_but_breaks_nothing(
+    gone: set[str], failed: set[str], number: int
+) -> None:
+    fault = FAULTS[number]
+    machine = healthy(**dict(fault.entry))
+    fault.breaks(machine)
+    case = look(machine, fault.link, **dict(fault.entry))
+    problem = {"error": {"message": "Access is denied.", "id": "x", "hresult": "0x80070005"}}
+    state = {name: problem if name in failed else part for name, part in case.state.items() if name not in gone}
+    less = replace(case, state=state)  # type: ignore[arg-type]
+    assert numbers(less) <= numbers(case) | ALONE
+    assert all(finding.found for finding in chain.findings(less))
+
+
+ALONE = {13, 16}
+"""What the laptop sees of a PC that says nothing; and a dead network, where the service that explains it could not be read."""
+
+
+def test_from_outside_alone_a_silent_port_and_a_refused_key_are_known() -> None:
+    silent = Case({}, variables(), Link(ports={22: "silent"}, ssh="no answer"))
+    assert numbers(silent) == {13}
+    refused = Case({}, variables(), Link(ports={22: "open"}, ssh="me@192.168.1.50: Permission denied (publickey)."))
+    assert numbers(refused) == {30}
+    assert numbers(Case({}, variables(), Link(ports={22: "refused"}, ssh="Connection refused"))) == set()
