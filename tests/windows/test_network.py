@@ -24,12 +24,6 @@ def decide(machine: Machine, variables: dict[str, Any]) -> Plan:
     return topics.decide("network", state, variables)
 
 
-def refused(machine: Machine, variables: dict[str, Any]) -> dict[str, str]:
-    plan = decide(machine, variables)
-    assert plan.actions == ()
-    return {refusal.key: refusal.text for refusal in plan.refusals}
-
-
 def entries(machine: Machine) -> dict[str, str]:
     return netsh.entries(machine)
 
@@ -166,74 +160,6 @@ class TestMirrored:
         converge(machine, "network", DIRECT)
         assert machine.data["hyperv"]["rules"] == {}
         assert network.reachable(machine, 2222, LAPTOP)
-
-    def test_windows_10_is_refused(self) -> None:
-        assert "build 19045" in refused(home(build=19045), MIRRORED)["wsl.networking"]
-
-
-class TestRefused:
-    @pytest.mark.parametrize(
-        ("variables", "key", "said"),
-        [
-            ({"win_network_ports": {8000: None}}, "ports.8000", "`8000: 192.168.1.0/24`"),
-            ({"win_network_ports": {8000: "home"}}, "ports.8000", "'home'"),
-            ({"win_network_ports": {8000: "0.0.0.0/0"}}, "ports.8000", "every address"),
-            ({"win_network_ports": {22: "10.0.0.0/8"}}, "ports.22", "sshd"),
-            ({"win_network_ports": {2222: "10.0.0.0/8"}}, "ports.2222", "reach: direct"),
-            ({"win_network_ports": {70000: "10.0.0.0/8"}}, "ports.70000", "no port"),
-            ({"win_network_wsl_port": 22}, "wsl.port", "Windows' own sshd"),
-            ({"win_network_allow_from": []}, "allow_from", "shut you out"),
-            ({"win_network_allow_from": ["192.168.1.5/24"]}, "allow_from", "write 192.168.1.0/24"),
-            ({"win_network_allow_from": ["10.0.0.0/8"]}, "allow_from", "192.168.1.20"),
-        ],
-    )
-    def test_bad_input(self, variables: dict[str, Any], key: str, said: str) -> None:
-        assert said in refused(home(), {**VARIABLES, **variables})[key]
-
-    @pytest.mark.parametrize("language", ["en-US", "de-DE", "zh-CN"])
-    def test_a_port_that_windows_keeps(self, language: str) -> None:
-        machine = home(language=language)
-        machine.data["network"]["excluded"] = [[2180, 2279], [50000, 50059]]
-        said = refused(machine, VARIABLES)["wsl.port"]
-        assert "2180-2279" in said
-        assert "net stop winnat" in said
-
-    def test_a_port_that_was_reserved_on_purpose_is_free(self) -> None:
-        machine = home()
-        machine.data["network"]["excluded"] = [[2222, 2222, True]]
-        converge(machine, "network", DIRECT)
-        assert network.reachable(machine, 2222, LAPTOP)
-
-    def test_a_port_of_a_windows_program(self) -> None:
-        machine = home()
-        machine.data["network"]["programs"].append(
-            {"address": "127.0.0.1", "port": 2222, "process": "node", "service": ""}
-        )
-        assert "node" in refused(machine, VARIABLES)["wsl.port"]
-
-    def test_somebody_elses_proxy_on_the_port(self) -> None:
-        machine = home()
-        machine.registry(netsh.KEY.format("v4tov4"))["192.168.1.50/2222"] = "192.168.1.9/22"
-        said = refused(machine, DIRECT)["wsl.port"]
-        assert "192.168.1.9/22" in said
-        assert "delete v4tov4 listenport=2222 listenaddress=192.168.1.50" in said
-        assert not decide(machine, VARIABLES).refusals  # nothing of ours listens there
-
-    @pytest.mark.parametrize(
-        ("change", "said"), [({"block_all": True}, "Blocks all"), ({"local_rules": False}, "policy")]
-    )
-    def test_a_policy_that_forbids(self, change: dict[str, Any], said: str) -> None:
-        machine = home()
-        machine.data["firewall"]["profiles"]["public"] |= change
-        assert said in refused(machine, DIRECT)["reach"]
-        plan = decide(machine, VARIABLES)
-        assert not plan.refusals
-        assert said in plan.warnings[0]
-
-    def test_a_policy_for_networks_of_another_kind_does_not_matter(self) -> None:
-        machine = home()
-        machine.data["firewall"]["profiles"]["domain"] |= {"local_rules": False}
-        converge(machine, "network", DIRECT)
 
 
 def test_foreign_rules_that_open_or_block_are_told() -> None:

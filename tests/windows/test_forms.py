@@ -1,0 +1,98 @@
+"""What a script answers, what its twin answers, and the form that state.py promises are one and the same."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import tree_sitter
+
+from gpurig.windows import questions, state, wire
+from gpurig.windows.actions import KINDS
+from tests.windows import powershell
+from tests.windows.homes import VARIABLES, home
+from tests.windows.model import shell, twins
+from tests.windows.rounds import converge
+
+
+def hashes(script: str) -> Iterator[set[str]]:
+    """The keys of every hashtable of a script."""
+
+    def walk(node: tree_sitter.Node) -> Iterator[set[str]]:
+        if node.type == "hash_literal_body":
+            entries = [child for child in node.children if child.type == "hash_entry"]
+            yield {(entry.children[0].text or b"").decode().strip("'\"") for entry in entries}
+        for child in node.children:
+            yield from walk(child)
+
+    return walk(powershell.PARSER.parse(script.encode()).root_node)
+
+
+def mismatches(value: Any, form: Any, path: str) -> Iterator[str]:
+    """Where a value has not the form of a TypedDict, list, dict or plain type."""
+    origin, arguments = typing.get_origin(form), typing.get_args(form)
+    if origin in {typing.Union, types.UnionType}:
+        if all(list(mismatches(value, one, path)) for one in arguments):
+            yield f"{path}: {value!r} is no {form}"
+    elif typing.is_typeddict(form):
+        yield from _fields(value, typing.get_type_hints(form), path)
+    elif origin in {list, dict} and isinstance(value, origin):
+        for place, one in enumerate(value) if origin is list else value.items():
+            yield from mismatches(one, arguments[-1], f"{path}[{place}]")
+    elif origin is not None or not _plain(value, form):
+        yield f"{path}: {value!r} is no {form}"
+
+
+def _fields(value: Any, hints: dict[str, Any], path: str) -> Iterator[str]:
+    if not isinstance(value, dict) or set(value) != set(hints):
+        yield f"{path}: {sorted(value) if isinstance(value, dict) else value}, promised {sorted(hints)}"
+        return
+    for key, hint in hints.items():
+        yield from mismatches(value[key], hint, f"{path}.{key}")
+
+
+def _plain(value: Any, form: Any) -> bool:
+    if form is Any:
+        return True
+    if isinstance(value, bool):
+        return form is bool
+    return isinstance(value, (int, float) if form is float else form)
+
+
+def forms(form: Any) -> Iterator[Any]:
+    """A TypedDict and all that are in it."""
+    if typing.is_typeddict(form):
+        yield form
+        for hint in typing.get_type_hints(form).values():
+            yield from forms(hint)
+    for argument in typing.get_args(form):
+        yield from forms(argument)
+
+
+@pytest.mark.parametrize("section", state.SECTIONS)
+def test_a_twin_answers_in_the_promised_form(section: str) -> None:
+    machine = home()
+    for topic in ("keeper", "network"):  # there is something to tell
+        converge(machine, topic, {**VARIABLES, "win_network_reach": "direct"})
+    asked = wire.request([], {section: questions.sections(VARIABLES)[section]})
+
+    found = shell.drive(machine, json.loads(asked))["state"][section]
+    assert list(mismatches(found, state.SECTIONS[section], section)) == []
+    assert f"collect/{section}" in twins.load()
+
+
+@pytest.mark.parametrize("section", state.SECTIONS)
+def test_a_script_answers_in_the_promised_form(section: str) -> None:
+    made = list(hashes(wire.script(f"collect/{section}") + wire.script("library")))
+    for form in forms(state.SECTIONS[section]):
+        keys = set(typing.get_type_hints(form))
+        assert keys in made, f"{form.__name__}: no hashtable has just {sorted(keys)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_action_answers_whether_it_changed_something(kind: str) -> None:
+    assert {"changed", "data"} in list(hashes(wire.script(f"apply/{kind}")))

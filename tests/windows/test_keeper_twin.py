@@ -1,0 +1,31 @@
+"""keeper.ps1 and its twin in the model say the same, end the same and know the same places."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gpurig.windows import wire
+from gpurig.windows.topics.keeper import SCRIPT, SETTINGS
+from tests.windows.model import keeper, netsh
+
+TEXT = wire.script("keeper")
+
+TWIN = Path(keeper.__file__).read_text(encoding="utf-8")
+
+
+def test_both_write_the_same_into_the_log() -> None:
+    written = set(re.findall(r"Write-Line '(\w+)'", TEXT))
+    assert written == set(re.findall(r'_log\(machine, "(\w+)"', TWIN))
+
+
+def test_both_end_with_the_same_codes() -> None:
+    codes = {keeper.FAILED, keeper.NO_WSL, keeper.NO_START, keeper.AS_SYSTEM, 0}
+    assert set(map(int, re.findall(r"exit (\d+)", TEXT))) == codes
+
+
+def test_both_know_the_same_places() -> None:
+    for name in (keeper.LOG, keeper.PAUSE, SETTINGS, SCRIPT):
+        assert f"'{name.rpartition(chr(92))[2]}'" in TEXT
+    assert keeper.OURS in TEXT
+    assert netsh.KEY.format("v4tov4") in TEXT
