@@ -106,9 +106,14 @@ def decide(facts: Mapping[str, Any], wanted: Wanted) -> Decision:
         driver=driver,
         toolkit=_toolkit(facts, wanted),
         engine=_engine(facts, wanted),
-        repository=_repository(facts["platform"], wanted) if needs else None,
+        repository=_repository(_platform(facts, wanted), wanted) if needs else None,
         reboot=reboot(facts, changed=facts["installed"].partition(".")[0] != driver.branch) if driver.branch else "",
     )
+
+
+def _platform(facts: Mapping[str, Any], wanted: Wanted) -> str:
+    """As the host's record has it where that says more: without a driver in Windows, WSL2 has no /dev/dxg to be known by."""
+    return "wsl2" if wanted.gpu_driver == "windows" else str(facts["platform"])
 
 
 def _driver(facts: Mapping[str, Any], wanted: Wanted) -> Driver:
@@ -118,7 +123,7 @@ def _driver(facts: Mapping[str, Any], wanted: Wanted) -> Driver:
         "wsl2": "the driver of WSL2 is that of Windows: install or update it there. One for Linux would hide the libraries that "
         "Windows puts under /usr/lib/wsl/lib",
         "container": "a container uses the kernel and the driver of the machine that it runs on, and can have none of its own",
-    }.get(facts["platform"])
+    }.get(_platform(facts, wanted))
     if reason is None and wanted.gpu_driver != "managed":
         reason = f"its driver is not ours to install (gpu_driver is {wanted.gpu_driver})"
     if reason:
@@ -143,7 +148,7 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
     version, release = drivers.parts(wanted.toolkit), table()["releases"].get(wanted.release)
     name = f"CUDA {wanted.toolkit}"
     generations = _generations(facts, wanted)
-    oldest = drivers.parts(release["oldest_toolkit"]) if release and facts["platform"] != "wsl2" else (0,)
+    oldest = drivers.parts(release["oldest_toolkit"]) if release and _platform(facts, wanted) != "wsl2" else (0,)
     if release is None:
         yield f"{name} is known for {', '.join(table()['releases'])}, and this host runs {wanted.release or 'another'}"
     elif LEGACY in generations and oldest >= FIRST_WITHOUT_LEGACY:
@@ -159,7 +164,7 @@ def _about_toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
     if wanted.driver:
         yield from outrun(wanted.toolkit, wanted.driver)
     elif (driver := facts["driver"]) and not drivers.enough(driver, least := drivers.least(version[0])):
-        where = "Update it in Windows" if facts["platform"] == "wsl2" else "Use a newer driver"
+        where = "Update it in Windows" if _platform(facts, wanted) == "wsl2" else "Use a newer driver"
         yield f"{name} needs driver {least} or newer, found {driver}. {where}, or an older toolkit"
     if LEGACY in generations and version >= FIRST_WITHOUT_LEGACY:
         yield f'{name} cannot compile for its GPU (compute capability below 7.5): write cuda_toolkit: "12.9"'

@@ -95,6 +95,18 @@ def test_a_toolkit_that_fits_is_taken(given: dict[str, Any], asked: dict[str, st
     assert decide(given, wanted(**{"driver": "", "gpu_driver": "provided", **asked})).refusals == ()
 
 
+@pytest.mark.parametrize("platform", ["wsl2", "native", "container"])
+def test_a_host_whose_driver_is_windows_is_wsl2_even_before_that_driver_shows(platform: str) -> None:
+    given = facts(platform=platform)
+    decision = decide(given, wanted("jammy", driver="", gpu_driver="windows", toolkit="12.4"))
+    assert decision.repository is not None
+    assert (decision.repository.folder, decision.toolkit.package) == ("wsl-ubuntu/x86_64", "cuda-toolkit-12-4")
+    assert decision.refusals == ()
+    refused = decide(given, wanted(driver="580", gpu_driver="windows"))
+    assert refused.driver.packages == ()
+    assert "the driver of WSL2 is that of Windows" in refused.refusals[0]
+
+
 def test_a_toolkit_keeps_drivers_out_wherever_ours_is_not_installed() -> None:
     for gpu_driver in ("none", "provided", "windows"):
         assert decide(facts(), wanted(driver="", gpu_driver=gpu_driver, toolkit="13.0")).toolkit.keep_out
