@@ -20,10 +20,12 @@ if ($wsl -and $Distribution -and $names -contains $Distribution) {
     $facts = Invoke-Native -Path $wsl -Arguments $words -Seconds 60 -Bytes $bytes -Environment @{ WSL_UTF8 = '1' }
 }
 $known = $null
+$culture = [Globalization.CultureInfo]::InvariantCulture
 if ($Note -and (Test-Path -LiteralPath $Note)) {
     $known = @{
         sha256 = (Get-FileHash -LiteralPath $Note -Algorithm SHA256).Hash.ToLowerInvariant()
-        time   = (Get-Item -LiteralPath $Note).LastWriteTimeUtc.ToString('yyyy-MM-ddTHH:mm:ss.fffZ')
+        # Whole seconds, as WSL's start is told.
+        time   = (Get-Item -LiteralPath $Note).LastWriteTimeUtc.ToString('yyyy-MM-dd\THH\:mm\:ss', $culture) + '+00:00'
     }
 }
 @{ distribution = $Distribution; facts = $facts; note = $known }
