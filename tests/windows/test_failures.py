@@ -38,7 +38,7 @@ def numbers(case: Case) -> set[int]:
 
 
 @pytest.mark.parametrize("entry", [{}, {"reach": "direct"}, {"reach": "direct", "wsl": {"networking": "mirrored"}}])
-def test_nothing_is_found_on_a_pc_that_is_well(entry: dict[str, object]) -> None:
+def test_nothing_is_found_on_a_pc_that_is_well(entry: dict[str, Any]) -> None:
     case = look(healthy(**entry), **entry)
     assert failures.detect(case) == []
     assert {finding.level for finding in chain.findings(case)} == {"OK"}
