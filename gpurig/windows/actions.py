@@ -60,7 +60,7 @@ KINDS: dict[str, dict[str, str]] = {
     "distribution_export": {"name": "a distribution", "path": "a new .tar file on the PC; refuses one that is there"},
     "distribution_unregister": {"name": "a distribution", "guid": "its GUID; destroys its disk"},
     "distribution_move": {"name": "a distribution", "location": "a folder"},
-    "disk_compact": {"path": "a distribution's disk; WSL must be shut down", "guid": "whose it is"},
+    "disk_compact": {"path": "a distribution's disk; shuts WSL down", "guid": "whose it is"},
     "inside_run": {
         "distribution": "where",
         "script": "a file of gpurig/windows/inside, without .sh; run as root",

@@ -116,3 +116,11 @@ function Protect-Folder {
     $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $users, 'ReadAndExecute', 'ContainerInherit,ObjectInherit', 'None', 'Allow'))
     Set-Acl -LiteralPath $path -AclObject $acl
 }
+
+function Invoke-Paused([ScriptBlock] $Work) {
+    # The keeper stays away from WSL meanwhile, and is back however this ends.
+    Protect-Folder
+    $pause = Join-Path $env:ProgramData 'gpurig\keeper.pause'
+    [IO.File]::WriteAllText($pause, '')
+    try { & $Work } finally { Remove-Item -LiteralPath $pause -Force -ErrorAction SilentlyContinue }
+}

@@ -131,11 +131,11 @@ def _compact(state: State, present: Distribution) -> Plan:
     compact = Action(
         "disk_compact",
         {"path": present["vhd_path"], "guid": present["guid"]},
-        says=f"give room of {name}'s disk back to Windows",
+        says=f"shut WSL down and give room of {name}'s disk back to Windows",
         before=f"{present['vhd_path']}: {_gb(size)}",
         after=f"{present['vhd_path']}: about {_gb(used)}",
     )
-    return Plan(actions=(trim, Action("wsl_shutdown", says="shut WSL down"), compact))
+    return Plan(actions=(trim, compact))
 
 
 def _work(state: State, present: Distribution, others: list[str]) -> Iterator[str]:

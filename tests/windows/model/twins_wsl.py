@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from gpurig.windows import wire
+from gpurig.windows import questions, wire
 from tests.windows.model import wsl_exe, wsl_vm
 from tests.windows.model.pc import Machine, PowerShellError
 from tests.windows.model.twins import twin
 
 PROGRAM = "C:\\Program Files\\WSL\\wsl.exe"
+
+PAUSE = f"{questions.FOLDER}\\keeper.pause"
 
 POLICY = "HKLM:\\SOFTWARE\\Policies\\WSL"
 
@@ -100,9 +104,10 @@ def unregister(machine: Machine, *, name: str, guid: str) -> Done:
 
 @twin("apply/distribution_move")
 def move(machine: Machine, *, name: str, location: str) -> Done:
-    _wsl(machine, "--terminate", name)
-    machine.step()
-    _wsl(machine, "--manage", name, "--move", location)
+    with _paused(machine):
+        _wsl(machine, "--terminate", name)
+        machine.step()
+        _wsl(machine, "--manage", name, "--move", location)
     return _changed()
 
 
@@ -111,14 +116,27 @@ def compact(machine: Machine, *, path: str, guid: str) -> Done:
     values = machine.user["registry"].get(f"{wsl_vm.LXSS}\\{guid}".partition(":\\")[2])
     if values is None or wsl_vm.disk(values) != path:
         raise PowerShellError(f"{path} is not the disk of {guid}")
-    running = _wsl(machine, "--list", "--running", "--quiet")
-    if running:
-        raise PowerShellError(f"still running: {running}")
-    machine.require_admin()
     held = machine.data.setdefault("disks", {}).setdefault(path, dict(wsl_vm.FRESH_DISK))
-    before, held["size"] = held["size"], held["used"] + wsl_vm.GIB // 8
-    machine.step()
+    before = held["size"]
+    with _paused(machine):
+        _wsl(machine, "--shutdown")
+        machine.step()
+        held["size"] = min(before, held["used"] + wsl_vm.GIB // 8)
+        machine.step()
     return {"changed": held["size"] < before, "data": {"before": before, "after": held["size"]}}
+
+
+@contextmanager
+def _paused(machine: Machine) -> Iterator[None]:
+    """Invoke-Paused: the keeper stays away. Where the power goes off, the file stays."""
+    machine.require_admin()
+    machine.data["files"][PAUSE] = ""
+    try:
+        yield
+    except PowerShellError:
+        del machine.data["files"][PAUSE]
+        raise
+    del machine.data["files"][PAUSE]
 
 
 def _changed(data: Any = None) -> Done:

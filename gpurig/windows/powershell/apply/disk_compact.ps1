@@ -1,4 +1,4 @@
-# gpurig: apply/disk_compact. Gives room that a distribution's disk no longer needs back to Windows; WSL must be shut down.
+# gpurig: apply/disk_compact. Gives room that a distribution's disk no longer needs back to Windows; shuts WSL down for that.
 param(
     [Parameter(Mandatory = $true)] [string] $Path,
     [Parameter(Mandatory = $true)] [string] $Guid
@@ -6,14 +6,15 @@ param(
 $key = "HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss\$Guid"
 $base = ([string](Get-RegistryValue $key 'BasePath')) -replace '^\\\\\?\\', ''
 if (-not $base -or (Split-Path -Parent $Path) -ne $base.TrimEnd('\')) { throw "$Path is not the disk of $Guid" }
-$running = ConvertFrom-Native (Invoke-Wsl @('--list', '--running', '--quiet'))
-if ($running) { throw "still running: $running" }
 $before = (Get-Item -LiteralPath $Path -Force).Length
 $script = Join-Path ([IO.Path]::GetTempPath()) ('gpurig-' + [Guid]::NewGuid().ToString('N') + '.txt')
 $lines = "select vdisk file=`"$Path`"", 'attach vdisk readonly', 'compact vdisk', 'detach vdisk'
 [IO.File]::WriteAllLines($script, [string[]]$lines, [Text.Encoding]::Unicode)
 try {
-    $done = Invoke-Native -Path "$env:SystemRoot\System32\diskpart.exe" -Arguments @('/s', $script) -Seconds 14400
+    $done = Invoke-Paused {
+        [void](Invoke-Wsl @('--shutdown'))
+        Invoke-Native -Path "$env:SystemRoot\System32\diskpart.exe" -Arguments @('/s', $script) -Seconds 14400
+    }
 } finally { Remove-Item -LiteralPath $script -Force }
 if ($done.code -ne 0) { throw "diskpart ended with $($done.code): $(ConvertFrom-Native $done)" }
 $after = (Get-Item -LiteralPath $Path -Force).Length

@@ -3,6 +3,8 @@ param(
     [Parameter(Mandatory = $true)] [string] $Name,
     [Parameter(Mandatory = $true)] [string] $Location
 )
-[void](Invoke-Wsl @('--terminate', $Name))
-[void](Invoke-Wsl @('--manage', $Name, '--move', $Location) -Seconds 86400)
+Invoke-Paused {
+    [void](Invoke-Wsl @('--terminate', $Name))
+    [void](Invoke-Wsl @('--manage', $Name, '--move', $Location) -Seconds 86400)
+}
 @{ changed = $true; data = $null }
