@@ -12,8 +12,8 @@ from gpurig.windows.state import Listener, NetworkSection
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # the port proxy's own word; the firewall rule limits who reaches it
 
-RELAY = "wslrelay"
-"""WSL's own program: forwards 127.0.0.1 of Windows to WSL, and gets along with a proxy on all addresses."""
+RELAYS = {"wslrelay", "wslservice", "wslhost"}
+"""WSL's own programs: they forward 127.0.0.1 of Windows to WSL, and get along with a proxy on all addresses."""
 
 HIGHEST = 65535
 
@@ -114,7 +114,7 @@ def _ranges(key: str, given: Sequence[str]) -> Iterator[Refusal]:
 def _holders(listeners: Sequence[Listener], port: int) -> list[Listener]:
     known: dict[tuple[str, str], Listener] = {}
     for one in listeners:
-        if one["port"] == port and one["process"].lower() != RELAY and one["service"].lower() != "iphlpsvc":
+        if one["port"] == port and one["process"].lower() not in RELAYS and one["service"].lower() != "iphlpsvc":
             known.setdefault((one["process"], one["service"]), one)
     return list(known.values())
 

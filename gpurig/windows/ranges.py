@@ -47,6 +47,8 @@ def contain(ranges: Sequence[str], client: str, connected: Mapping[str, Sequence
         address = ipaddress.ip_address(client.partition("%")[0])
     except ValueError:
         return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
     local = any(one.lower() == LOCAL.lower() for one in ranges)
     if address.is_loopback or (local and address.is_link_local):
         return True

@@ -16,6 +16,10 @@ SSH, WSL, RDP = f"{PREFIX}ssh", f"{PREFIX}wsl-", f"{PREFIX}rdp"
 """Unique names of our rules; WSL's have the port behind."""
 
 
+WSL_VM = "{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}"
+"""WSL, to Hyper-V's firewall."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """name: unique on the PC. display: what Windows shows. remote: ranges that may reach the TCP port."""
@@ -94,6 +98,18 @@ def odd(found: NetworkSection, ssh_port: int, ports: Sequence[int]) -> list[str]
                     f"the firewall rule {rule['display']!r} lets every address reach port {port}; to leave it to ours: {turned_off}"
                 )
     return said
+
+
+def wide(found: NetworkSection) -> Iterator[str]:
+    """Why the firewall of WSL's VM, the only one that guards mirrored WSL, guards nothing."""
+    vm = found["hyperv"]
+    if vm["available"] and not vm["enabled"]:
+        yield "Hyper-V's firewall is off for WSL, so every address reaches every port of WSL: take `firewall` out of wsl.settings"
+    elif vm["inbound"] == "Allow":
+        yield (
+            "Hyper-V's firewall lets every address reach every port of WSL; in an elevated PowerShell on the PC:"
+            f" Set-NetFirewallHyperVVMSetting -Name '{WSL_VM}' -DefaultInboundAction Block"
+        )
 
 
 def policies(found: NetworkSection) -> Iterator[str]:

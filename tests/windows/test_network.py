@@ -173,6 +173,17 @@ def test_foreign_rules_that_open_or_block_are_told() -> None:
     assert "blocks port 2222" in plan.warnings[1]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"), [({"inbound": "Allow"}, "DefaultInboundAction Block"), ({"enabled": False}, "off")]
+)
+def test_a_vm_that_nothing_guards_is_told_where_it_matters(change: dict[str, Any], said: str) -> None:
+    machine = home()
+    machine.data["hyperv"] |= change
+    assert decide(machine, DIRECT).warnings == ()
+    machine.data["wsl"]["networking"] = "mirrored"
+    assert said in decide(machine, MIRRORED).warnings[0]
+
+
 def test_without_rights_nothing_changes_and_it_is_said() -> None:
     machine = home(language="de-DE")
     machine.data["login"]["elevated"] = False

@@ -48,6 +48,26 @@ def test_bad_input(variables: dict[str, Any], key: str, said: str) -> None:
     assert said in refused(home(), {**VARIABLES, **variables})[key]
 
 
+@pytest.mark.parametrize(
+    ("client", "allowed", "shut_out"),
+    [
+        ("192.168.1.20", "LocalSubnet", False),
+        ("::ffff:192.168.1.20", "192.168.1.0/24", False),
+        ("fe80::1%5", "LocalSubnet", False),
+        ("2001:db8::1", "LocalSubnet", False),  # which IPv6 networks are the PC's is not read
+        ("127.0.0.1", "10.0.0.0/8", False),
+        (None, "10.0.0.0/8", False),
+        ("100.64.0.9", "LocalSubnet", True),
+        ("2001:db8::1", "10.0.0.0/8", True),
+    ],
+)
+def test_nobody_shuts_himself_out(client: str | None, allowed: str, *, shut_out: bool) -> None:
+    machine = home()
+    machine.data["network"]["client"] = client
+    plan = decide(machine, {**VARIABLES, "win_network_allow_from": [allowed]})
+    assert [refusal.key for refusal in plan.refusals] == (["allow_from"] if shut_out else [])
+
+
 @pytest.mark.parametrize("language", ["en-US", "de-DE", "zh-CN"])
 def test_a_port_that_windows_keeps(language: str) -> None:
     machine = home(language=language)

@@ -11,7 +11,7 @@ from gpurig.windows.actions import Action
 from gpurig.windows.openings import EVERYWHERE, Opening
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.questions import GROUP
-from gpurig.windows.rules import SSH, WSL, Rule, firewall, hyperv, odd, policies
+from gpurig.windows.rules import SSH, WSL, Rule, firewall, hyperv, odd, policies, wide
 from gpurig.windows.state import NetworkSection, State
 
 SECTIONS = ("machine", "features", "inside", "network")
@@ -56,9 +56,10 @@ def plan(state: State, wanted: Wanted) -> Plan:
         *openings.obstacles(found, opened, mirrored=mirrored),
     ]
     told = list(policies(found)) if not mirrored else []
-    if reached:
+    if reached and told:
         refusals += [Refusal("reach" if wanted.reach == "direct" else "ports", line) for line in told]
         told = []
+    told += list(wide(found)) if mirrored else []
     told += odd(found, wanted.ssh_port, [] if mirrored else [opening.port for opening in reached])
     proxied = [] if mirrored else reached
     address, why = _address(state) if proxied else (None, "")
