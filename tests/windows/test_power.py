@@ -35,6 +35,13 @@ def test_what_none_was_wanted_of_stays() -> None:
     assert machine.data["power"] == before["power"]
 
 
+def test_less_than_never_is_refused() -> None:
+    wanted = {"win_power_sleep_minutes": -1}
+    plan = topics.decide("power", look(Machine(fresh()), "power"), wanted)
+    assert plan.actions == ()
+    assert [refusal.key for refusal in plan.refusals] == ["power.sleep"]
+
+
 def test_an_unknown_parameter_is_refused() -> None:
     request = json.loads(wire.request([], {"power": {}}))
     request["sections"][0]["parameters"] = {"Nonsense": 1}

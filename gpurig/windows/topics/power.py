@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpurig.windows.actions import Action
-from gpurig.windows.plan import Plan
+from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.state import PowerSection, State
 
 SECTIONS = ("power",)
@@ -28,6 +28,11 @@ class Wanted:
 
 def plan(state: State, wanted: Wanted) -> Plan:
     """Set what differs."""
+    if wrong := unread(state, SECTIONS):
+        return Plan(refusals=wrong)
+    if wanted.sleep_minutes is not None and wanted.sleep_minutes < 0:
+        text = f"found {wanted.sleep_minutes}: write minutes, 0 for never, or null to leave the PC's own"
+        return Plan(refusals=(Refusal("power.sleep", text),))
     found = state["power"]
     return Plan(actions=(*_sleep(found, wanted), *_start(found, wanted), *_wake(found, wanted)))
 
