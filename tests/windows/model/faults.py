@@ -117,7 +117,7 @@ def fails(code: str) -> Breaks:
 
 def _source(machine: Machine) -> None:
     _stub(machine)
-    machine.data.setdefault("symptoms", {})["answers"] = _Refusing()
+    machine.data.setdefault("symptoms", {})["answers"] = Refusing()
 
 
 def _updated(machine: Machine) -> None:
@@ -221,7 +221,7 @@ def _docker(machine: Machine) -> None:
     told(machine, docker="failed")
 
 
-class _Refusing(dict[str, str]):
+class Refusing(dict[str, str]):
     """Every server refuses the PC."""
 
     def get(self, url: str, default: str = "") -> str:  # type: ignore[override]  # plain enough for a model
