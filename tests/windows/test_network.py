@@ -103,7 +103,7 @@ def test_an_entry_without_a_listener_gets_one() -> None:
     machine.data["services"]["iphlpsvc"] = {"state": "stopped", "start": "manual"}
     assert not network.reachable(machine, 2222, LAPTOP)
     plan = converge(machine, "network", DIRECT)
-    assert [action.kind for action in plan.actions] == ["service_set"]
+    assert [action.kind for action in plan.actions] == ["service_set", "portproxy_set"]
     assert network.reachable(machine, 2222, LAPTOP)
 
 

@@ -133,9 +133,10 @@ def _proxies(state: State, found: NetworkSection, proxied: Sequence[Opening], ad
     if address is None:
         return actions
     right = {listen for listen, port in listens.items() if entries.get(listen) == f"{address}/{port}"}
-    dead = {listen for listen in right if runs and not _listens(found, listens[listen])}
-    if dead:
+    dead = {listen for listen in right if not runs or not _listens(found, listens[listen])}
+    if dead and runs:
         actions.append(Action("service_restart", {"name": "iphlpsvc"}, says="IP Helper listens where it shall again"))
+    # Setting an entry waits for its listener, which a service that has just started may not have yet.
     return [
         *actions,
         *(
