@@ -60,9 +60,7 @@ def answers(place: Place, forward: Forward) -> bool:
                 return connection.recv(1) != b""
             return True
         return False
-    address = services.url(
-        place.stack, place.host.name, forward.service, port=forward.port, path=forward.service.health
-    )
+    address = services.url(place.stack, place.alias, forward.service, port=forward.port, path=forward.service.health)
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5).close()
     except urllib.error.HTTPError:

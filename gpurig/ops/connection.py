@@ -37,6 +37,8 @@ def connection(name: str, stack: Stack | None = None) -> fabric.Connection:
     """A Fabric connection to a recorded host, or to the machine within one. Raises RigError where there is none."""
     stack = stack or open_stack()
     for host in records.load(stack).values():
+        if host.name == name:
+            return _made(stack, host.work()[1])
         for machine, endpoint, _ in host.machines():
             if machine == name:
                 return _made(stack, endpoint)

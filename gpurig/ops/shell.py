@@ -114,18 +114,22 @@ def _tell_how(c: Context, place: Place, wanted: list[Service]) -> None:
     """Services without a port of their own: what a client has to run."""
     from gpurig import services
 
-    host = place.host.name
-    said = {one.name: services.filled(place.stack, host, one, port=0, text=one.address) for one in wanted}
+    said = {one.name: services.filled(place.stack, place.alias, one, port=0, text=_named(place, one)) for one in wanted}
     console.show(c, said, "\n".join(said.values()))
 
 
 def _address(place: Place, forward: Forward) -> str:
     from gpurig import services
 
-    service, host = forward.service, place.host.name
+    service = forward.service
     if service.address:
-        return services.filled(place.stack, host, service, port=forward.port, text=service.address)
-    return services.url(place.stack, host, service, port=forward.port, path=service.open)
+        return services.filled(place.stack, place.alias, service, port=forward.port, text=_named(place, service))
+    return services.url(place.stack, place.alias, service, port=forward.port, path=service.open)
+
+
+def _named(place: Place, service: Service) -> str:
+    """How a service is reached, with the host's name as commands take it; secrets go by the name of the machine that has it."""
+    return service.address.replace("{host}", place.host.name)
 
 
 def _browse(place: Place, address: str) -> None:

@@ -108,7 +108,7 @@ def _verdict(stack: Stack, host: Host, rentals: Sequence[Rental]) -> str | None:
     keeps = host.capabilities.stop_keeps == "all"
     starts = [at for r in rentals if r.machine == host.id for at, kind in r.times if kind == "started" and not keeps]
     with suppress(OSError, ValueError):
-        report = json.loads((stack.dir / "reports" / host.name / "latest.json").read_text(encoding="utf-8"))
+        report = json.loads((stack.dir / "reports" / host.work()[0] / "latest.json").read_text(encoding="utf-8"))
         of_it = report.get("label") == host.label
         if of_it and all(datetime.fromisoformat(report["started"]) > at for at in starts):
             return str(report["verdict"])

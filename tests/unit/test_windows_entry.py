@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,31 @@ class TestRecord:
     def test_ending_it_only_forgets_it(self, stack: Stack, home: Host) -> None:
         lifecycle.end(stack, "home", ["workstation"], report=lambda _: None)
         assert providers.provider("workstation").machines(stack, Owner("unit", "test", "home")) == []
+
+
+def test_secrets_and_verdicts_are_those_of_the_linux_side(stack: Stack) -> None:
+    """Roles and verification know the machine by its own name, commands by the entry's."""
+    from gpurig import services
+    from gpurig.ops import shell, status
+    from gpurig.remote import Place
+    from gpurig.tunnel import Forward
+    from tests.unit.far import host
+
+    pc = replace(host("home"), services=("jupyter",), guest=load().guest("home", HOST_KEY))
+    service = services.of_host(pc)["jupyter"]
+    token = services.token(stack.dir, "home-wsl", "jupyter")
+    assert token in shell._address(Place(stack, pc), Forward(service, 8888))
+    report = stack.dir / "reports" / "home-wsl" / "latest.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"label": pc.label, "verdict": "PASS", "started": "2026-11-22T00:00:00+00:00"}))
+    assert status._verdict(stack, pc, []) == "PASS"
+
+
+def test_fabric_knows_the_linux_side_by_the_entrys_name(stack: Stack) -> None:
+    from gpurig import records
+    from gpurig.ops import connection
+    from tests.unit.far import host
+
+    pc = replace(host("home"), guest=load(reach="direct").guest("home", HOST_KEY))
+    records.save(stack, pc)
+    assert [connection.connection(name, stack).port for name in ("home", "home-wsl", "home-win")] == [2222, 2222, 22]

@@ -195,6 +195,8 @@ class WindowsSpec(Registered):
         shared |= {f"win_{topic}_networking": wsl.networking for topic in ("wslconfig", "network")}
         always = {
             "win_wsl_allow_reboot": self.allow_reboot,
+            "win_preflight_user": self.user,
+            "win_preflight_distribution": name,
             "win_distribution_name": name,
             "win_linux_user": self.linux_user(),
             "win_linux_port": wsl.port,
@@ -209,6 +211,7 @@ class WindowsSpec(Registered):
             "win_distribution_sha256": wsl.distribution.sha256,
             "win_distribution_location": wsl.location,
             "win_disk_location": wsl.location,
+            "win_preflight_location": wsl.location,
             "win_wslconfig_memory": wsl.memory,
             "win_wslconfig_processors": wsl.processors,
             "win_wslconfig_swap": wsl.swap,
