@@ -47,5 +47,11 @@ def test_a_script_has_a_twin(script: str) -> None:
 
 
 def test_there_is_no_script_that_nothing_calls() -> None:
-    called = {"driver", "library", "keeper", *(f"collect/{one}" for one in SECTIONS), *(f"apply/{one}" for one in KINDS)}
+    called = {
+        "driver",
+        "library",
+        "keeper",
+        *(f"collect/{one}" for one in SECTIONS),
+        *(f"apply/{one}" for one in KINDS),
+    }
     assert {name(path) for path in FILES} - called == set()
