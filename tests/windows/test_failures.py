@@ -14,7 +14,7 @@ from gpurig.windows import chain, failures, mending, questions
 from gpurig.windows.failures import Case, Link
 from gpurig.windows.state import SECTIONS
 from tests.windows import rounds
-from tests.windows.model import faults
+from tests.windows.model import faults, fresh_network
 from tests.windows.model.faults import FAULTS, WELL, fails
 from tests.windows.model.fresh import fresh
 from tests.windows.model.fresh_sshd import ADMIN_KEYS
@@ -87,6 +87,10 @@ def rule(machine: Machine) -> dict[str, Any]:
     return found
 
 
+def against(ports: str = "22") -> dict[str, Any]:
+    return fresh_network.rule(ports, "any", action="Block", display="Somebody's")
+
+
 def disable(machine: Machine) -> None:
     task = machine.data["tasks"]["\\gpurig\\keeper"]
     settings = task["xml"].rindex("<Enabled>true</Enabled>")
@@ -134,6 +138,8 @@ VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
     "WSL says 0x8000FFFF": (7, fails("E_UNEXPECTED")),
     "port excluded": (12, lambda pc: pc.data["network"]["excluded"].append([2200, 2299])),
     "port taken": (12, lambda pc: pc.data["network"]["programs"].append(program(2222))),
+    "a rule against us": (13, lambda pc: pc.data["firewall"]["rules"].update(other=against())),
+    "a range of ports against us": (13, lambda pc: pc.data["firewall"]["rules"].update(other=against("20-25"))),
     "no rule": (13, lambda pc: pc.data["firewall"]["rules"].pop("gpurig-ssh")),
     "rule of another network": (13, lambda pc: rule(pc)["profiles"].__setitem__(0, "domain")),
     "rule for others": (13, lambda pc: rule(pc)["remote"].__setitem__(0, "10.9.0.0/255.255.0.0")),

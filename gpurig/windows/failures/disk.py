@@ -23,7 +23,7 @@ GREEDY = 0.9
 def full(case: Case) -> Failure | None:
     """27. WSL's virtual disk is full, its drive is, or it never shrank (WSL issues 13075, 4103)."""
     facts, distribution = case.facts, case.distribution
-    compact = f"`rig connect {case.host} -- sudo fstrim -v /`, then {case.site('win_disk')} with `win_disk_compact: true`, which shuts WSL down."
+    compact = f"`rig connect {case.host} -- sudo fstrim -v /`, then `ansible-playbook playbooks/site.yml --limit {case.host} --tags win_disk -e win_disk_compact=true`, which shuts WSL down."
     unsafe = "Not `--set-sparse --allow-unsafe`: it may lose data."
     meaning = (
         "WSL's disk is a file that grows and never shrinks by itself; where its drive is full, Linux sees broken disks."

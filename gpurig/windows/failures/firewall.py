@@ -54,8 +54,11 @@ def blocked(case: Case) -> Failure | None:
 def _closed(case: Case, network: Mapping[str, Any], port: int, active: set[str]) -> str:
     """Why the firewall does not let us in to a port; empty where it does."""
     guarded = [one for one in network["firewall_profiles"] if one["enabled"] and one["name"].lower() in active]
-    rules = [rule for rule in network["firewall_rules"] if str(port) in [str(one) for one in rule["ports"]]]
-    if not guarded or any(_open_to(case, rule, port, active) for rule in rules):
+    rules = [rule for rule in network["firewall_rules"] if any(_names(str(one), port) for one in rule["ports"])]
+    against = [rule for rule in rules if rule["enabled"] and rule["action"].lower() == "block"]
+    if guarded and (named := next((one for one in against if _holds(case, one, active)), None)):
+        return f"the rule {named['display'] or named['name']} blocks port {port}, whatever other rules say"
+    if not guarded or any(_open_to(case, rule, active) for rule in rules):
         return ""
     if not rules:
         return f"no rule of the firewall lets anybody in to port {port}"
@@ -83,14 +86,20 @@ def _source(case: Case) -> str | None:
     return case.section("network").get("client") or case.link.source
 
 
-def _open_to(case: Case, rule: Mapping[str, Any], port: int, active: set[str]) -> bool:
-    """Whether a firewall rule lets our laptop in to a port, over every network that the PC is in."""
+def _open_to(case: Case, rule: Mapping[str, Any], active: set[str]) -> bool:
+    """Whether a firewall rule lets our laptop in, over every network that the PC is in."""
     profiles = {one.lower() for one in rule["profiles"]}
-    ports = {str(one) for one in rule["ports"]}
-    if (
-        not rule["enabled"]
-        or rule["action"].lower() != "allow"
-        or not ({str(port), "any"} & {one.lower() for one in ports})
-    ):
-        return False
-    return ("any" in profiles or active <= profiles) and _covers(case, rule["remote"])
+    allows = rule["enabled"] and rule["action"].lower() == "allow"
+    return bool(allows and ("any" in profiles or active <= profiles) and _covers(case, rule["remote"]))
+
+
+def _holds(case: Case, rule: Mapping[str, Any], active: set[str]) -> bool:
+    """Whether a rule is about us, over some network that the PC is in."""
+    profiles = {one.lower() for one in rule["profiles"]}
+    return ("any" in profiles or bool(active & profiles)) and _covers(case, rule["remote"])
+
+
+def _names(named: str, port: int) -> bool:
+    """Whether `22`, or `20-30`, is about a port."""
+    first, _, last = named.partition("-")
+    return first.isdecimal() and int(first) <= port <= int(last if last.isdecimal() else first)

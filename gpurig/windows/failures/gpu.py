@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpurig.windows import wire
+from gpurig.windows import inside, wire
 from gpurig.windows.failures.case import GPU, Case, Failure
 from gpurig.windows.failures.names import NAMES
 
@@ -17,8 +17,10 @@ def not_on_path(case: Case) -> Failure | None:
         return None
     found = "nvidia-smi works, but a program that was started over SSH, by sudo or by systemd does not find it"
     meaning = "WSL puts its folder on the PATH only of what wsl.exe starts. Nothing of gpurig's needs that."
-    fix = f"Call it `{SMI}`, or once: `rig connect {case.host} -- sudo ln -s {SMI} /usr/local/bin/nvidia-smi`. Never install nvidia-utils for it."
-    return Failure(20, NAMES[20], GPU, found, meaning, fix, level="WARN")
+    link = f"`rig connect {case.host} -- sudo ln -s {SMI} /usr/local/bin/nvidia-smi`"
+    fix = f"Call it `{SMI}`, or let it be found: {link}. Never install nvidia-utils for it."
+    linked = inside.run(case.name, "nvidia_smi", says=f"/usr/local/bin/nvidia-smi leads to {SMI}")
+    return Failure(20, NAMES[20], GPU, found, meaning, fix, (linked,), "OK")
 
 
 def blocked(case: Case) -> Failure | None:

@@ -46,8 +46,11 @@ def other_user(case: Case) -> Failure | None:
         return None
     user, owner = machine["user"], case.task("UserId")
     others = [name for name in machine["owners"] if name.lower() != user["name"].lower()]
+    theirs = [sid for sid, names in (wsl.get("elsewhere") or {}).items() if case.name in names]
     found = ""
-    if case.distribution is None and user["sid"].endswith("-500"):
+    if case.distribution is None and theirs:
+        found = f"{case.name} belongs to another user of this PC ({theirs[0]}), not to {user['name']}"
+    elif case.distribution is None and user["sid"].endswith("-500"):
         found = f"we are logged in as the built-in Administrator ({user['name']}), who has no {case.name}"
     elif case.distribution is None and others:
         found = f"{user['name']} has no {case.name}; other people on this PC: {', '.join(others)}"

@@ -252,7 +252,7 @@ FAULTS: dict[int, Fault] = {
     17: Fault(_clock),
     18: Fault(_sharing, mends=True),
     19: Fault(_sshd, mends=True),
-    20: Fault(_nothing, link=replace(WELL, smi="")),
+    20: Fault(_nothing, link=replace(WELL, smi=""), mends=True),
     21: Fault(_blocked),
     22: Fault(_nothing, link=replace(WELL, ldconfig="ldconfig: /usr/lib/wsl/lib/libcuda.so.1 is not a symbolic link")),
     23: Fault(_lint),

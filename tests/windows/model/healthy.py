@@ -12,6 +12,7 @@ from gpurig.windows import wire, wslconfig, wslkeys
 from tests.windows.model import clock, network
 from tests.windows.model.fresh import fresh
 from tests.windows.model.linux import SimulatedLinux
+from tests.windows.model.linux_scripts import simulates
 from tests.windows.model.pc import Machine
 from tests.windows.rounds import converge
 
@@ -26,6 +27,11 @@ SMI = """\
 | NVIDIA-SMI 580.105.07             Driver Version: 581.57         CUDA Version: 13.0     |
 +-----------------------------------------------------------------------------------------+
 """
+
+
+@simulates("nvidia_smi")
+def nvidia_smi(data: dict[str, Any], stdin: bytes) -> None:
+    data["files"].setdefault("/usr/local/bin/nvidia-smi", "-> /usr/lib/wsl/lib/nvidia-smi")
 
 
 class GpuLinux(SimulatedLinux):

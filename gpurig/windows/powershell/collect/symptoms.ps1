@@ -5,7 +5,7 @@ function Get-LastEvent([hashtable] $Filter) {
     # By provider and number: no language has a say in it.
     $found = @(Get-WinEvent -FilterHashtable $Filter -MaxEvents 1 -ErrorAction SilentlyContinue)
     if ($found.Count -eq 0) { return $null }
-    return $found[0].TimeCreated.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss+00:00')
+    return $found[0].TimeCreated.ToUniversalTime().ToString('yyyy-MM-dd\THH\:mm\:ss', [Globalization.CultureInfo]::InvariantCulture) + '+00:00'
 }
 
 function Get-Answer([string] $Url) {
