@@ -139,7 +139,7 @@ def _exposed(host: Host) -> dict[str, str]:
     from gpurig import exposure
 
     found = exposure.of_host(host.services, host.spec["expose"], host.variables)
-    return {name: f"http://{host.work()[1].address}:{one.port} from {one.source}" for name, one in found.items()}
+    return {name: f"http://{host.endpoint.address}:{one.port} from {one.source}" for name, one in found.items()}
 
 
 def _show_log(c: Context, places: list[Place], name: str, lines: int) -> None:

@@ -77,7 +77,18 @@ class TestVariables:
             expose={"jupyter": "192.168.1.0/24"},
             ports={8000: "10.0.0.0/24"},
         )
-        assert spec.host_variables()["win_network_ports"] == {"8000": "10.0.0.0/24", "18888": "192.168.1.0/24"}
+        found = spec.host_variables()
+        assert found["win_network_ports"] == {"8000": "10.0.0.0/24", "18888": "192.168.1.0/24"}
+        assert found["gpurig_expose"] == {"jupyter": "172.16.0.0/12"}  # whence the port proxy comes
+
+    def test_mirrored_linux_sees_who_comes(self) -> None:
+        spec = load(
+            services=["jupyter"],
+            environments=["starter"],
+            expose={"jupyter": "192.168.1.0/24"},
+            wsl={"networking": "mirrored"},
+        )
+        assert spec.host_variables()["gpurig_expose"] == {"jupyter": "192.168.1.0/24"}
 
     @pytest.mark.parametrize(
         ("user", "linux"),

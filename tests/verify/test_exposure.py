@@ -21,7 +21,7 @@ EXPOSED = Path(__file__).parent / "probes" / "exposed.py"
 
 def test_exposure(target: Target, host: Any, check: Any, fix: str) -> None:
     """Asked from the host's own addresses: those in the range are let in, others are not."""
-    exposed = exposure.of_host(target.services, target.host.spec.get("expose", {}), target.host.variables)
+    exposed = exposure.of_host(target.services, target.host.variables.get("gpurig_expose", {}), target.host.variables)
     if not exposed:
         pytest.skip("this host exposes nothing")
     for name, one in exposed.items():

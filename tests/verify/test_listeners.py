@@ -14,7 +14,7 @@ from gpurig.verification import Target
 def test_listeners(target: Target, host: Any, sockets: Callable[[], frozenset[Listener]], check: Any) -> None:
     there = services.of_host(target.host) if target.services else {}
     ports = {name: service.port for name, service in there.items() if service.listens}
-    exposed = exposure.of_host(target.services, target.host.spec.get("expose", {}), target.host.variables)
+    exposed = exposure.of_host(target.services, target.host.variables.get("gpurig_expose", {}), target.host.variables)
     declared = target.host.spec.get("listeners", ())
 
     def processes(command: str) -> list[int]:

@@ -16,6 +16,9 @@ from gpurig.spec import SourceRange
 
 LINUX = Capabilities(init="systemd", gpu_driver="windows", kernel="own", privilege="sudo", can_stop=False)
 
+WSL_NETWORKS = "172.16.0.0/12"
+"""From here comes, to the Linux side, all that the port proxy of Windows hands on; whom it serves is up to Windows' firewall."""
+
 LAST_PORT = 65_535
 
 FORBIDDEN = frozenset('"/[]:;|=,+*?<>')
@@ -225,4 +228,6 @@ class WindowsSpec(Registered):
             if value != Power.model_fields[key].default
         }
         found = {key: value for key, value in given.items() if value is not None}
+        if wsl.networking == "nat" and self.expose:
+            found["gpurig_expose"] = dict.fromkeys(self.expose, WSL_NETWORKS)
         return {**super().host_variables(), **shared, **always, **found, **power}

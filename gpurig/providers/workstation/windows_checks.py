@@ -91,7 +91,10 @@ def _settings(spec: WindowsSpec) -> Iterator[tuple[str, str]]:
             if own := OWN_KEYS.get(key.lower()):
                 yield f"wsl.settings.{written}", f"has a key of its own; write wsl.{own} instead"
             elif name is None:
-                yield f"wsl.settings.{written}", f"{wslconfig.unknown(written.lower())}; remove it, or write the right one"
+                yield (
+                    f"wsl.settings.{written}",
+                    f"{wslconfig.unknown(written.lower())}; remove it, or write the right one",
+                )
             else:
                 for problem in wslconfig.judge(name, text, wslconfig.Computer()):
                     if problem.harmful or problem.void:
