@@ -107,6 +107,15 @@ def test_what_went_missing_is_put_back(given: dict[str, Any], broken: dict[str, 
     assert len(converge(machine, "linux", given).actions) == 1
 
 
+def test_another_port_is_opened_besides(given: dict[str, Any]) -> None:
+    """The role sshd closes the old one, once the new one is known to work."""
+    machine = installed()
+    converge(machine, "linux", given)
+    moved = given | {"win_linux_port": 2200}
+    assert steps(converge(machine, "linux", moved)) == ["sshd"]
+    assert facts(machine, moved).sshd_ports == ("0.0.0.0:2200", "0.0.0.0:2222")
+
+
 def test_another_host_key_is_replaced(given: dict[str, Any], host_key: Path) -> None:
     linux = SimulatedLinux()
     machine = installed(linux)

@@ -93,6 +93,7 @@ class ContainerLinux:
     def __init__(self, containers: Containers, network: str = "") -> None:
         self.containers, self.network = containers, network
         self.container = ""
+        self.starts = 0
 
     def create(self) -> None:
         """A container, not started; without anything that the image already brings of ours."""
@@ -104,8 +105,9 @@ class ContainerLinux:
 
     def start(self) -> None:
         """systemd boots, and it is waited for."""
+        self.starts += 1
         self.containers.podman.run("start", self.container)
-        self.containers.run(self.container, "systemctl is-system-running --wait || true")
+        self.containers.run(self.container, BOOTED)
 
     def stop(self) -> None:
         """As the VM does it: at once."""
@@ -124,6 +126,15 @@ class ContainerLinux:
         code, out, err = self.containers.podman.run(*command, data=script.encode() + stdin).split("\n")[:3]
         return int(code), base64.b64decode(out), base64.b64decode(err)
 
+
+BOOTED = """\
+for try in $(seq 300); do  # at first nobody is there who could be asked
+    case $(systemctl is-system-running --wait 2>/dev/null) in running | degraded) exit 0 ;; esac
+    sleep 0.1
+done
+exit 1
+"""
+"""As WSL does it before it lets a program in."""
 
 RUN = """\
 folder=$(mktemp -d)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,8 +85,9 @@ def _install(data: dict[str, Any], package: str) -> None:
 
 
 def facts(data: dict[str, Any], port: str, user: str) -> str:
-    """What facts.sh says."""
-    told = [(key, value) for key, value in _facts(data, port, user) if key not in data["facts"]]
+    """What facts.sh says. port: only the real one needs it, to know which socket of systemd's is sshd's."""
+    assert port.isdecimal()
+    told = [(key, value) for key, value in _facts(data, user) if key not in data["facts"]]
     given = [
         (key, one)
         for key, values in data["facts"].items()
@@ -94,7 +96,7 @@ def facts(data: dict[str, Any], port: str, user: str) -> str:
     return "".join(f"{key}={value}\n" for key, value in [*given, *told])
 
 
-def _facts(data: dict[str, Any], port: str, user: str) -> Iterator[tuple[str, object]]:
+def _facts(data: dict[str, Any], user: str) -> Iterator[tuple[str, object]]:
     given = {
         "kernel": "6.6.87.2-microsoft-standard-WSL2",
         "address": "172.28.120.45",
@@ -123,13 +125,13 @@ def _facts(data: dict[str, Any], port: str, user: str) -> Iterator[tuple[str, ob
         yield "sudo_ok", int(data["users"][user]["sudo"])
         for key in data["users"][user]["keys"]:
             yield "authorized_key", key
-    yield from _secure_shell(data, port)
+    yield from _secure_shell(data)
     for words in data["busy"]:
         yield "busy", words
     yield "end", 1
 
 
-def _secure_shell(data: dict[str, Any], port: str) -> Iterator[tuple[str, object]]:
+def _secure_shell(data: dict[str, Any]) -> Iterator[tuple[str, object]]:
     there = "openssh-server" in data["packages"]
     yield "sshd_installed", int(there)
     if data["systemd"]:
@@ -138,7 +140,8 @@ def _secure_shell(data: dict[str, Any], port: str) -> Iterator[tuple[str, object
         yield "sshd_enabled", int(service.get("enabled", False))
         yield "ssh_socket_active", int(socket.get("active", False))
         if service.get("active"):
-            yield "sshd_port", f"0.0.0.0:{port if _own(data) else 22}"
+            for held in re.findall(r"^Port (\d+)$", _own(data), re.MULTILINE) or ["22"]:
+                yield "sshd_port", f"0.0.0.0:{held}"
         elif socket.get("active"):
             yield "sshd_port", "*:22"
     if not there:
