@@ -15,10 +15,14 @@ Wanted = TypeVar("Wanted")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing may be done. key: of the host's entry, such as wsl.memory; empty where no key is to blame."""
+    """Why nothing may be done. key: of the host's entry, such as wsl.memory; empty where no key is to blame.
+
+    passing: an earlier topic may cure it, so it counts only when this topic's turn has come.
+    """
 
     key: str
     text: str
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -72,10 +73,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
                 f"{topic}: done, and yet to be done again: {'; '.join(left)}", result={**told, **facts}
             )
         reboot = plan.reboot or after.reboot
-        return {**told, **facts, "reboot": reboot, "changed": any(outcome.changed for outcome in answer.outcomes)}
+        return {
+            **told,
+            **facts,
+            "reboot": reboot,
+            "reboot_required": bool(reboot),
+            "changed": any(outcome.changed for outcome in answer.outcomes),
+        }
 
     def _check(self, names: list[str], variables: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         plans = [topics.decide(name, self._state(task_vars), variables) for name in names]
+        plans = [replace(plan, refusals=tuple(one for one in plan.refusals if not one.passing)) for plan in plans]
         if any(plan.refusals for plan in plans):
             raise AnsibleActionFail(_refused(task_vars, plans))
         return {"changed": False, "warnings": [line for plan in plans for line in plan.warnings]}
@@ -106,6 +114,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "changed": bool(plan.actions),
         "actions": [action.says or action.kind for action in plan.actions],
         "reboot": plan.reboot,
+        "reboot_required": bool(plan.reboot),
         "warnings": list(plan.warnings),
         "diff": [{"before": f"{a.before}\n", "after": f"{a.after}\n"} for a in plan.actions if a.before or a.after],
     }

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
+from gpurig import catalogue
 from gpurig.windows import topics
-from tests.windows.model import wsl_vm
+from tests.windows.model import boot, wsl_vm
 from tests.windows.model.fresh import fresh
+from tests.windows.model.installed import installed
 from tests.windows.model.pc import Machine
 from tests.windows.rounds import look
 
@@ -109,3 +112,37 @@ def test_a_section_that_could_not_be_read_is_told() -> None:
     state: Any = look(Machine(fresh()), *topics.sections("preflight"))
     state["machine"] = {"error": {"message": "Invalid class", "id": "", "hresult": "0x80041010"}}
     assert "Invalid class" in topics.decide("preflight", state, {}).refusals[0].text
+
+
+ENTRY: dict[str, Any] = {
+    "win_distribution_name": "Ubuntu-24.04",
+    "win_linux_distribution": "Ubuntu-24.04",
+    "win_linux_user": "me",
+    "win_linux_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop",
+}
+
+
+def asked(machine: Machine) -> list[Any]:
+    """Refusals of all that role win_preflight asks."""
+    names = yaml.safe_load((catalogue.ROOT / "roles/win_preflight/defaults/main.yml").read_text())[
+        "win_preflight_topics"
+    ]
+    assert sorted(names) == sorted(topics.TOPICS)
+    state = look(machine, *{one: None for name in names for one in topics.sections(name)}, variables=ENTRY)
+    return [refusal for name in names for refusal in topics.decide(name, state, ENTRY).refusals]
+
+
+def test_no_topic_refuses_a_fresh_pc() -> None:
+    assert asked(Machine(fresh())) == []
+
+
+def test_no_topic_stands_in_the_way_of_repairing_a_broken_wsl() -> None:
+    """A distribution that cannot start is no reason not to switch the hypervisor on, which lets it start."""
+    machine = installed(hypervisor_launch="off")
+    boot.boot(machine)
+    refusals = asked(machine)
+    assert any("does not answer" in one.text for one in refusals)
+    assert [one for one in refusals if not one.passing] == []
+    assert [action.kind for action in topics.decide("wsl", look(machine, *topics.sections("wsl")), {}).actions] == [
+        "bcd_set"
+    ]

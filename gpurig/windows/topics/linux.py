@@ -53,7 +53,7 @@ def plan(state: State, wanted: Wanted) -> Plan:
     if section["facts"] is None:
         facts = Facts(systemd="running", wsl_conf="", busy=())
     elif facts.problem is not None:
-        return Plan(refusals=(Refusal("", f"{wanted.distribution} does not answer: {facts.problem}"),))
+        return Plan(refusals=(Refusal("", f"{wanted.distribution} does not answer: {facts.problem}", passing=True),))
     actions = [*_account(facts, wanted)]
     settings = _settings(facts, wanted)
     actions += settings
