@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpurig.catalogue import ROOT
 from gpurig.windows import chain, failures, mending, questions
 from gpurig.windows.failures import Case, Link
 from gpurig.windows.state import SECTIONS
@@ -261,3 +263,16 @@ def test_from_outside_alone_a_silent_port_and_a_refused_key_are_known() -> None:
     refused = Case({}, variables(), Link(ports={22: "open"}, ssh="me@192.168.1.50: Permission denied (publickey)."))
     assert numbers(refused) == {30}
     assert numbers(Case({}, variables(), Link(ports={22: "refused"}, ssh="Connection refused"))) == set()
+
+
+def test_the_documentation_has_them_all() -> None:
+    text = (ROOT / "docs" / "windows-failures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", text, re.MULTILINE)
+    assert [(int(number), name) for number, name in rows] == list(failures.NAMES.items())
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_the_documentation_tells_what_fix_does(number: int) -> None:
+    text = (ROOT / "docs" / "windows-failures.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| {number} |"))
+    assert not FAULTS[number].mends or row.rstrip(" |").endswith(("yes", "the service", "the rule")), row
