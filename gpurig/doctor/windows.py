@@ -92,7 +92,9 @@ class Patient:
     def _empty(self) -> Case:
         own = variables.of_host(self.stack, self.host)
         connection = str(self.host.spec.get("connection", "ssh"))
-        return Case({}, own, connection=connection, host=self.host.name, guest=self.host.work()[0])
+        guest, _, capabilities = self.host.work()
+        gpu = capabilities.gpu_driver != "none"
+        return Case({}, own, connection=connection, gpu=gpu, host=self.host.name, guest=guest)
 
     def _guest(self, link: Link) -> Link:
         """Log in to the Linux inside, and look around as a program would that came that way."""

@@ -162,7 +162,7 @@ def _guest(case: Case) -> Told | None:
 
 def _gpu(case: Case) -> Told | None:
     facts, windows = case.facts, case.section("gpu")
-    if facts.problem:
+    if facts.problem or not case.gpu:
         return None
     if facts.nvidia_smi_code == 0:
         cards = [line.split(",")[0].strip() for line in wire.text_of(windows.get("smi")).splitlines() if line.strip()]

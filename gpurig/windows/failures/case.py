@@ -71,6 +71,7 @@ class Link:
 @dataclass(frozen=True)
 class Case:
     """A PC to judge. state may lack any section; variables: the host's. connection: how playbooks come to it.
+    gpu: one is expected.
 
     host, guest: names of the record, and of the Linux inside for ssh.
     """
@@ -79,6 +80,7 @@ class Case:
     variables: Mapping[str, Any] = field(default_factory=dict)
     link: Link = field(default_factory=Link)
     connection: str = "ssh"
+    gpu: bool = True
     host: str = "home"
     guest: str = "home-wsl"
 

@@ -26,6 +26,8 @@ def not_on_path(case: Case) -> Failure | None:
 def blocked(case: Case) -> Failure | None:
     """21. NVML is blocked: driver, Linux packages, TCC (WSL issues 9938, 9166, 11755, 11865)."""
     facts, windows = case.facts, case.section("gpu")
+    if not case.gpu:
+        return None
     meaning = "WSL borrows Windows' own NVIDIA driver; a second one for Linux, a broken or an old one hides the GPU."
     if facts.nvidia_packages:
         names = " ".join(facts.nvidia_packages)
@@ -40,7 +42,7 @@ def blocked(case: Case) -> Failure | None:
     if broken:
         found = f"Windows itself cannot use {broken[0]['name']} (device manager's code {broken[0]['state']})"
         return Failure(21, NAMES[21], GPU, found, meaning, "Install NVIDIA's driver on Windows again, then restart it.")
-    if facts.problem or facts.nvidia_smi_code == 0 or case.variables.get("gpurig_gpu_driver") == "none":
+    if facts.problem or facts.nvidia_smi_code == 0:
         return None
     if facts.nvidia_smi_path is None:
         if not windows.get("system") and not facts.dxg:
