@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,11 +87,16 @@ def test_a_real_debian_becomes_a_host(machine: Machine, given: dict[str, Any], h
     assert (found.user_exists, found.sudo_ok, found.authorized_keys) == (True, True, (PUBLIC,))
     assert found.users
     assert found.default_uid == found.users["me"]
-    assert shell(machine, "stat -c %a /etc/ssh/ssh_host_ed25519_key /home/me/.ssh /etc/sudoers.d/gpurig").split() == [
-        "600",
-        "700",
-        "440",
-    ]
+    files = "/etc/ssh/ssh_host_ed25519_key /home/me/.ssh /home/me/.ssh/authorized_keys /etc/sudoers.d/gpurig"
+    assert shell(machine, f"stat -c %U:%a {files}").split() == ["root:600", "me:700", "me:600", "root:440"]
+
+
+def test_a_port_that_systemd_holds_is_taken_from_it(machine: Machine, given: dict[str, Any]) -> None:
+    converge(machine, "linux", given)
+    shell(machine, "systemctl stop ssh.service && systemctl enable --now --quiet ssh.socket")
+    assert facts(machine, given).ssh_socket_active
+    converge(machine, "linux", given)
+    assert shell(machine, "systemctl is-enabled ssh.socket || true").strip() == "disabled"
 
 
 def test_a_restart_keeps_it(machine: Machine, given: dict[str, Any]) -> None:
@@ -123,7 +129,8 @@ def test_a_wsl_conf_that_changed_in_between_is_kept(machine: Machine) -> None:
 
 def test_who_works_is_seen(machine: Machine, given: dict[str, Any]) -> None:
     assert facts(machine, given).busy == ()
-    shell(machine, "GPURIG_RUN=20261122-093015-train setsid sleep 60 >/dev/null 2>&1 &")
+    shell(machine, "setsid env -i A=1 GPURIG_RUN=20261122-093015-train sleep 60 >/dev/null 2>&1 &")
+    shell(machine, "touch /dev/dxg && setsid sleep 60 3</dev/dxg >/dev/null 2>&1 &")
     shell(
         machine,
         "setsid script -qc 'sh -c \"while :; do tail -f /dev/null; done\"' /dev/null >/dev/null 2>&1 </dev/null & sleep 0.5",
@@ -132,6 +139,16 @@ def test_who_works_is_seen(machine: Machine, given: dict[str, Any]) -> None:
     assert busy is not None
     assert "run 20261122-093015-train" in busy
     assert [one for one in busy if one.startswith("tail (")]
+    assert [one for one in busy if re.fullmatch(r"sleep \(\d+\) uses the GPU", one)]
+
+
+def test_the_question_itself_is_no_work(machine: Machine) -> None:
+    """Not even at a terminal, which wsl.exe may give it."""
+    packed = base64.b64encode(inside.script("facts").encode()).decode()
+    shell(machine, f"echo {packed} | base64 -d >/run/facts.sh")
+    said = shell(machine, "script -qec '/bin/sh /run/facts.sh 2222 -' /dev/null </dev/null; rm /run/facts.sh")
+    assert "end=1" in said
+    assert not [line for line in said.splitlines() if re.match(r"busy=(awk|cat|script) ", line)]
 
 
 def test_what_the_simulated_linux_says_has_the_real_ones_form(given: dict[str, Any]) -> None:
