@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gpurig import access
+from gpurig import access, keys, reach
 from gpurig.doctor import Finding
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
@@ -36,6 +36,9 @@ SECONDS = 3.0
 
 LOGIN_SECONDS = 30.0
 
+KNOWN = ("HOST IDENTIFICATION HAS CHANGED", "Host key verification failed", "Permission denied")
+"""Words of ssh that have an explanation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -56,6 +59,8 @@ class Patient:
         if urls := _urls(case):
             asked = self.session.round({"symptoms": {"urls": urls}}).state
             case = replace(case, state=_state({**answer.state, **asked}))
+        if case.section("wsl") and case.distribution is None:
+            return case
         return replace(case, link=self._guest(case.link))
 
     def judged(self, path: Path) -> Case:
@@ -114,11 +119,19 @@ class Patient:
         except subprocess.TimeoutExpired:
             return replace(link, guest=f"{name}: no answer within {LOGIN_SECONDS:.0f} s")
         if done.returncode == SSH_FAILED or "ssh=1" not in done.stdout:
-            return replace(link, guest=done.stderr.strip() or f"{name}: ssh ended with {done.returncode}")
+            return replace(link, guest=self._said(name, done.stderr) or f"ssh ended with {done.returncode}")
         lines = [line.partition("=") for line in done.stdout.splitlines()]
         told = {key: value for key, _, value in lines}
         complaints = "\n".join(value for key, _, value in lines if key == "ldconfig")
         return replace(link, guest="", smi=told.get("smi", ""), cuda=told.get("cuda"), ldconfig=complaints)
+
+    def _said(self, name: str, stderr: str) -> str:
+        """Why ssh did not get in, in one line: of a jump, not only that it closed."""
+        if any(sign in stderr for sign in KNOWN):
+            public = keys.login_key(self.stack.home).with_suffix(".pub")
+            return str(reach.diagnose(stderr, name, self.host.work()[1], f"gpurig:hosts.{self.host.name}", public))
+        lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+        return next((line for line in lines if "open failed" in line), lines[-1] if lines else "")
 
 
 def examine(stack: Stack, host: Host) -> Generator[Finding, None, bool]:

@@ -149,8 +149,10 @@ def _firewall(case: Case) -> Told | None:
 
 def _guest(case: Case) -> Told | None:
     said, facts = case.link.guest, case.facts
+    if case.section("wsl") and case.distribution is None:
+        return None
     if said:
-        return "FAIL", said.strip().splitlines()[-1], f"{case.site('win_linux', 'sshd')} sets it up."
+        return "FAIL", said, f"{case.site('win_linux', 'sshd')} sets it up."
     if said is None and facts.problem:
         return None
     if said is None and not network.listens_inside(case):

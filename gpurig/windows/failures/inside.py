@@ -51,7 +51,7 @@ def sshd(case: Case) -> Failure | None:
         others = ", ".join(facts.sshd_ports or ()) or "nowhere"
         found, why = f"it listens at {others}, not on port {case.port}", ""
     else:
-        found, why = f"ssh says: {_last(case.link.guest)}", ""
+        found, why = f"ssh says: {case.link.guest}", ""
     meaning = f"The sshd of {case.name} must listen on port {case.port}; Windows has port 22.{why}"
     fix = f"{case.site('win_linux', 'sshd')} sets it up, through Windows."
     actions = case.planned("linux", "inside_run") if not listens_inside(case) else ()
@@ -78,8 +78,3 @@ def docker(case: Case) -> Failure | None:
     fix = f"{case.site('win_wslconfig')} writes autoMemoryReclaim=dropCache and restarts WSL once nobody works in it."
     actions = case.planned("wslconfig")
     return Failure(32, NAMES[32], SETTINGS, found, meaning, fix, actions)
-
-
-def _last(said: str | None) -> str:
-    lines = (said or "").strip().splitlines()
-    return lines[-1] if lines else "nothing"

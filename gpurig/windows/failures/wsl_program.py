@@ -101,7 +101,10 @@ def no_virtualization(case: Case) -> Failure | None:
     if platform != "enabled" and not case.says(*BAD_STATE):
         waits = "VirtualMachinePlatform" in features["pending"]
         found = f"feature VirtualMachinePlatform is {'waiting for a restart of Windows' if waits else platform}"
-        fix = f"{'Restart Windows' if waits else case.site('win_wsl')}: the feature needs a restart, which needs `allow_reboot: true` or your hand."
+        restart = (
+            f"restart Windows, or let {case.site('win_wsl')} do it (`allow_reboot: true` in the entry of {case.host})"
+        )
+        fix = f"{restart[0].upper()}{restart[1:]}." if waits else f"{case.site('win_wsl')} enables it; then {restart}."
         return Failure(6, NAMES[6], WSL, found, meaning, fix, () if waits else (_enable(),))
     code = case.says(*NO_HYPERVISOR)
     if code:

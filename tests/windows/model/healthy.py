@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,27 @@ def nvidia_smi(data: dict[str, Any], stdin: bytes) -> None:
     data["files"].setdefault("/usr/local/bin/nvidia-smi", "-> /usr/lib/wsl/lib/nvidia-smi")
 
 
+def configured(machine: Machine) -> dict[str, str]:
+    """What .wslconfig says: `section.key` → value."""
+    held = machine.data["files"].get(f"{machine.user['profile']}\\.wslconfig", "")
+    return dict(wslconfig.parse(wire.decoded(base64.b64decode(held))))
+
+
+def sizes(machine: Machine, found: Mapping[str, str]) -> dict[str, int]:
+    """How large WSL makes its VM by that file."""
+    data = machine.data
+
+    def size(key: str, default: int) -> int:
+        value = wslkeys.meaning(f"wsl2.{key}", found.get(f"wsl2.{key}", ""))
+        return value if isinstance(value, int) else default
+
+    return {
+        "nproc": min(size("processors", data["processors"]) or data["processors"], data["processors"]),
+        "memory_bytes": int(0.98 * min(size("memory", data["memory"] // 2), data["memory"])),
+        "swap_bytes": size("swap", data["memory"] // 8),
+    }
+
+
 class GpuLinux(SimulatedLinux):
     """A Linux on that PC: it has the GPU, Windows' clock, and what .wslconfig said when its VM started."""
 
@@ -45,22 +67,14 @@ class GpuLinux(SimulatedLinux):
 
     def start(self) -> None:
         super().start()
-        held = self.machine.data["files"].get(f"{self.machine.user['profile']}\\.wslconfig", "")
-        found = wslconfig.parse(wire.decoded(base64.b64decode(held)))
+        found = configured(self.machine)
         data = self.machine.data
-
-        def size(key: str, default: int) -> int:
-            value = wslkeys.meaning(f"wsl2.{key}", found.get(f"wsl2.{key}", ""))
-            return value if isinstance(value, int) else default
-
         data.setdefault("symptoms", {})["session"] = data["login"]["session"]
         self.deaf = data["services"]["SharedAccess"]["start"] == "disabled"
-        data["wsl"]["networking"] = self._mode(found.get("wsl2.networkingMode", "nat").lower())
+        self.machine.data["wsl"]["networking"] = self._mode(found.get("wsl2.networkingMode", "nat").lower())
         self._made()["facts"] |= {
-            "nproc": min(size("processors", data["processors"]) or data["processors"], data["processors"]),
-            "memory_bytes": int(0.98 * min(size("memory", data["memory"] // 2), data["memory"])),
-            "swap_bytes": size("swap", data["memory"] // 8),
-            "networking_mode": data["wsl"]["networking"],
+            **sizes(self.machine, found),
+            "networking_mode": self.machine.data["wsl"]["networking"],
             "docker": "",
             **self._gpu(),
         }
