@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("status", "sync", "site", "ready", "rent", "api", "environments")
+NAMES = ("status", "sync", "site", "ready", "rent", "api", "environments", "windows")
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from gpurig import access, catalogue, keys
+from gpurig.windows import inside
 from tests.clients.containers import Containers
 from tests.projects import Done, Project
 from tests.windows.model import server
+from tests.windows.model.healthy import configured, sizes
 from tests.windows.model.linux import ContainerLinux
 from tests.windows.model.pc import Machine
 
@@ -23,13 +26,30 @@ MINUTES = 30 * 60
 """Seconds that a playbook may take."""
 
 
+class SizedLinux(ContainerLinux):
+    """A container that says it is as large as WSL would make its VM; Podman gives it the whole machine."""
+
+    machine: Machine
+
+    def start(self) -> None:
+        super().start()
+        self.sizes = sizes(self.machine, configured(self.machine))
+
+    def run(self, script: str, arguments: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        code, out, err = super().run(script, arguments, stdin)
+        if script == inside.script("facts"):
+            for key, value in self.sizes.items():
+                out = re.sub(rb"(?m)^%s=.*$" % key.encode(), b"%s=%d" % (key.encode(), value), out)
+        return code, out, err
+
+
 @dataclass(slots=True)
 class Home:
     """A project whose stack has the PC as `home`."""
 
     project: Project
     pc: server.Pc
-    linux: ContainerLinux
+    linux: SizedLinux
 
     @property
     def machine(self) -> Machine:
@@ -45,6 +65,7 @@ class Home:
             "user": self.pc.user,
             "gpu_driver": "none",
             "ca_bundle": "auto",
+            "listeners": ["*:22"],  # the PC's own sshd: its container and WSL's share their network
         }
         self.project.configure({"home": {**entry, **changes}})
 
@@ -93,11 +114,15 @@ def home(folder: Path, made: Containers, data: dict[str, Any], **changes: Any) -
         machine = Machine(data)
         pair = (host_key.read_text(encoding="utf-8"), public)
         with server.serving(made, machine, public_key=login, host_key=pair) as pc:
-            linux = ContainerLinux(made, pc.container)
+            linux = SizedLinux(made, pc.container)
+            linux.machine = machine
             machine.linux = {NAME: linux}
             at_home = Home(project, pc, linux)
             at_home.configure(**changes)
             at_home.register()
-            yield at_home
+            try:
+                yield at_home
+            finally:
+                linux.destroy()  # before the container whose network it shares
     finally:
         project.clean()

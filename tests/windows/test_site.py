@@ -9,6 +9,7 @@ import pytest
 
 from gpurig.windows.topics.power import FAST_STARTUP
 from tests.windows.home import NAME, Home
+from tests.windows.model import wsl_vm
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def changed(output: str) -> dict[str, int]:
 
 def test_a_fresh_pc_becomes_two_hosts(ready: Home) -> None:
     assert ready.inside("id -un; test -d /run/systemd/system && echo systemd") == "me\nsystemd"
-    assert [one["name"] for one in ready.machine.user["distributions"].values()] == [NAME]
+    assert [one["DistributionName"] for _, one in wsl_vm.entries(ready.machine)] == [NAME]
     assert ready.machine.data["boots"] == 2  # one restart, for the feature
 
 
