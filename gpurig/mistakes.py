@@ -16,7 +16,7 @@ NAME_RULES = {
     "hosts": "lower-case letters, digits and `-`",
     "secrets": "an environment variable's name, in capitals",
     "variables": "an Ansible variable's name: letters, digits and `_`",
-    "ports": "a port from 1 to 65535, in quotes",
+    "ports": "a port from 1 to 65535",
 }
 
 PLAIN = {"too_short": "it is empty; name at least one"}

@@ -15,6 +15,7 @@ from gpurig.errors import RigError
 from gpurig.host import Host
 from gpurig.providers.workstation.provider import write_pin
 from gpurig.stack import Stack
+from tests.projects import Project
 
 Up = Callable[..., list[str]]
 
@@ -139,3 +140,39 @@ def test_a_host_key_that_changes_later_is_refused_with_the_way_to_accept_it(
             up(environments=["starter"])
     finally:
         as_root(e2e_stack, "rm /etc/ssh/ssh_host_*; mv /root/old/* /etc/ssh/; rmdir /root/old; systemctl reload ssh")
+
+
+@pytest.mark.parametrize("which", ["embedded", "pulumi"])
+def test_a_windows_pc_is_registered_with_its_linux_side_still_to_come(
+    new_project: Callable[[str], Project], host_image: str, which: str
+) -> None:
+    """Only that Windows' sshd lets us in is asked then, which any sshd can answer; simulated in so far."""
+    project = new_project(which)
+    box = {"provider": "container", "init": "none", "image": host_image}
+    project.configure({"box": box})
+    project.rig("up", "--yes")
+    there = records.require(project.stack(), "box").endpoint
+    home = {
+        "provider": "workstation",
+        "os": "windows-wsl2",
+        "address": there.address,
+        "port": there.port,
+        "user": there.user,
+        "host_key": keys.fingerprint(there.host_key),
+        "ports": {"8000": "192.168.1.0/24"},
+    }
+    project.configure({"box": box, "home": home})
+    up = project.rig("up", "--yes")
+    assert "home  created" in up.stdout
+    assert "home-wsl: comes with `ansible-playbook playbooks/site.yml --limit home`" in up.stdout + up.stderr
+    first = records.require(project.stack(), "home")
+    assert [name for name, _, _ in first.machines()] == ["home-win", "home-wsl"]
+    assert on(project.stack(), "hostname", "home-win") == "box"
+    assert "home  unchanged" in project.rig("up", "--yes").stdout
+    project.configure({"box": box, "home": {**home, "allow_from": "192.168.1.0/24"}})
+    assert "home  updated    allow_from" in project.rig("up", "--yes").stdout
+    again = records.require(project.stack(), "home")
+    assert again.variables["win_network_allow_from"] == ["192.168.1.0/24"]
+    assert again.guest == first.guest
+    project.rig("down", "home", "--yes")
+    assert list(records.load(project.stack())) == ["box"]

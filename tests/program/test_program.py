@@ -22,6 +22,15 @@ SECRET = "not-for-anybodys-eyes"
 BY_PROVIDER: dict[str, dict[str, Any]] = {
     "container": {"provider": "container", "init": "none", "memory": 1.5, "ca_bundle": None, "variables": {"n": None}},
     "workstation": {"provider": "workstation", "address": "192.0.2.7", "user": "me", "environments": ["starter"]},
+    "windows": {
+        "provider": "workstation",
+        "os": "windows-wsl2",
+        "address": "192.0.2.7",
+        "user": "John Smith",
+        "allow_from": ["192.0.2.0/24"],
+        "ports": {"8000": "192.0.2.0/24"},
+        "power": {"sleep": None, "fast_startup": False, "wake_on_lan": None},
+    },
 }
 
 

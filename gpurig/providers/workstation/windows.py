@@ -148,7 +148,7 @@ class WindowsSpec(Registered):
     )
     ports: dict[Port, SourceRange] = Field(
         default_factory=dict,
-        description='Further ports of the Linux side that a network may reach, unencrypted: "8000": 192.168.1.0/24.',
+        description="Further ports of the Linux side that a network may reach, unencrypted: {8000: 192.168.1.0/24}.",
         json_schema_extra={"propertyNames": {"pattern": "^[0-9]{1,5}$"}},
     )
     connection: Literal["ssh", "psrp", "winrm"] = Field(
