@@ -50,6 +50,7 @@ def test_all_problems_are_told_at_once() -> None:
     [
         ({"build": 17763}, "17763"),
         ({"build": 20348, "edition": "ServerStandard"}, "ServerStandard"),
+        ({"build": 20349, "edition": "Professional"}, "20349"),
         ({"build": 26100, "edition": "ServerDatacenter"}, "ServerDatacenter"),
         ({"architecture": "x86"}, "x86"),
         ({"firmware_virtualization": False}, "BIOS/UEFI"),

@@ -129,6 +129,26 @@ def test_a_package_without_its_checksum_is_refused(variables: dict[str, Any], ke
     assert plan.actions == ()
 
 
+def test_the_pinned_version_needs_no_more_however_it_is_written() -> None:
+    assert decide(Machine(fresh()), {"win_wsl_msi_version": "2.6.3"}).refusals == ()
+
+
+def test_a_hypervisor_that_nobody_ever_set_is_switched_on() -> None:
+    machine = with_wsl()
+    machine.data |= {"hypervisor_launch": None, "hypervisor": False}
+    first = converge(machine, "wsl", {})
+    assert [action.kind for action in first.actions] == ["bcd_set"]
+    assert wsl_vm.possible(machine)
+
+
+def test_a_restart_that_was_not_made_is_asked_for_again() -> None:
+    machine = with_wsl(hypervisor_launch="off")
+    assert talk(machine, decide(machine).actions, {}).failed() is None
+    plan = decide(machine)
+    assert plan.actions == ()
+    assert plan.reboot
+
+
 def test_a_wrong_checksum_changes_nothing() -> None:
     pinned = packages.msi(look(Machine(fresh()), "machine")["machine"])[1]
     machine = Machine(fresh(internet={pinned.url: {"sha256": "00" * 32, "size": 1, "msi": PINNED}}))

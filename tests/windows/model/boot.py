@@ -20,7 +20,7 @@ def boot(machine: Machine) -> None:
         data["features"][name] = "enabled"
     data["pending"] = []
     data["hypervisor"] = wsl_vm.hypervisor(machine)
-    if data["hypervisor"]:
+    if data["features"][wsl_vm.VMP] == "enabled":
         for name in ("vmcompute", "hns"):
             data["services"].setdefault(name, {"state": "stopped", "start": "manual"})
     data["reboot_pending"] = False
