@@ -130,7 +130,7 @@ def _export(machine: Machine, rest: list[str], stdin: bytes) -> str:
 
 
 def _unregister(machine: Machine, rest: list[str], stdin: bytes) -> str:
-    wsl_vm.remove(machine, *_found(machine, rest, "Wsl/Service"))
+    wsl_vm.remove(machine, *_found(machine, rest, "Wsl/Service", whole=False))
     return wsl_texts.of(machine.data["language"], "done")
 
 
@@ -175,12 +175,12 @@ def _require_vm(machine: Machine, doing: str) -> None:
         raise WslError("virtualization", f"Wsl/Service/{doing}/CreateVm/HCS/HCS_E_HYPERV_NOT_INSTALLED")
 
 
-def _found(machine: Machine, rest: list[str], code: str) -> tuple[str, str]:
-    """GUID and name, as registered, of the distribution that is meant."""
+def _found(machine: Machine, rest: list[str], code: str, *, whole: bool = True) -> tuple[str, str]:
+    """GUID and name, as registered, of the distribution that is meant. whole: one that is half installed does not count."""
     if not rest:
         raise WslError("argument", "", "", "wsl.exe")
     found = wsl_vm.find(machine, rest[0])
-    if found is None:
+    if found is None or (whole and found[1]["State"] != wsl_vm.INSTALLED):
         raise WslError("not_found", f"{code}/WSL_E_DISTRO_NOT_FOUND")
     return found[0], str(found[1]["DistributionName"])
 
