@@ -149,6 +149,15 @@ def test_what_the_owner_wrote_into_wsl_conf_stays(given: dict[str, Any]) -> None
     assert linux.data["files"]["/etc/wsl.conf"] == expected
 
 
+def test_what_stood_behind_a_malformed_line_is_set_right_in_the_same_round(given: dict[str, Any]) -> None:
+    linux = SimulatedLinux(files={"/etc/wsl.conf": "; old\n[automount]\nenabled=0\n"})
+    machine = installed(linux)
+    assert talk(machine, plan(machine, given).actions, {}).failed() is None
+    assert plan(machine, given) == Plan()
+    assert linux.data is not None
+    assert linux.data["files"]["/etc/wsl.conf"].startswith("# ; old\n[automount]\nenabled=true\n")
+
+
 def test_windows_drives_can_be_kept_out(given: dict[str, Any]) -> None:
     linux = SimulatedLinux()
     converge(installed(linux), "linux", given | {"win_linux_automount": False})

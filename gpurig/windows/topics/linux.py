@@ -112,7 +112,8 @@ def _account(facts: Facts, wanted: Wanted) -> list[Action]:
 
 def _edited(facts: Facts, wanted: Wanted) -> str:
     """The text that /etc/wsl.conf shall have. A key that only says what WSL does anyway is not added."""
-    text = facts.wsl_conf or ""
+    # Behind a malformed line there may be more, which counts once that line is a comment.
+    text = wslconf.edit(facts.wsl_conf or "", {})
     wishes = {"boot.systemd": "true", "user.default": wanted.user, "automount.enabled": str(wanted.automount).lower()}
     found = DEFAULTS | wslconf.parse(text)
     nested: dict[str, dict[str, str]] = {}
