@@ -107,6 +107,16 @@ def test_a_wrong_checksum_installs_nothing() -> None:
     assert wsl_vm.entries(machine) == []
 
 
+def test_a_folder_that_somebody_else_made_is_not_trusted() -> None:
+    """Anybody may make folders in ProgramData, and whoever owns one may change what lies there."""
+    machine = ready(acls={"C:\\ProgramData\\gpurig\\downloads": {"owner": "S-1-5-21-1-2-3-1002", "sids": []}})
+    failed = talk(machine, decide(machine).actions, {}).failed()
+    assert failed is not None
+    assert failed.problem is not None
+    assert "belongs to S-1-5-21-1-2-3-1002" in failed.problem["message"]
+    assert wsl_vm.entries(machine) == []
+
+
 def test_wsl_1_is_refused_with_the_command() -> None:
     machine = ready()
     wsl_vm.install(machine, NAME, "", wsl=1)

@@ -104,6 +104,12 @@ function Confirm-Sha256([string] $Path, [string] $Wanted, [string] $From = $Path
 function Protect-Folder {
     # Whoever may write what an administrator runs is an administrator; folders of ProgramData can be made by anybody.
     $path = Join-Path $env:ProgramData 'gpurig'
+    $trusted = @('S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value)
+    foreach ($folder in @($path, (Join-Path $path 'downloads'))) {
+        if (-not (Test-Path -LiteralPath $folder)) { continue }
+        $owner = (Get-Acl -LiteralPath $folder).GetOwner([Security.Principal.SecurityIdentifier]).Value
+        if ($trusted -notcontains $owner) { throw "$folder belongs to $owner, who could change what an administrator runs; remove it" }
+    }
     if (-not (Test-Path -LiteralPath $path)) { [void](New-Item -ItemType Directory -Path $path -Force) }
     $acl = New-Object Security.AccessControl.DirectorySecurity
     $acl.SetAccessRuleProtection($true, $false)
@@ -112,8 +118,6 @@ function Protect-Folder {
         $who = New-Object Security.Principal.SecurityIdentifier $sid
         $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $who, 'FullControl', 'ContainerInherit,ObjectInherit', 'None', 'Allow'))
     }
-    $users = New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-545'
-    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $users, 'ReadAndExecute', 'ContainerInherit,ObjectInherit', 'None', 'Allow'))
     Set-Acl -LiteralPath $path -AclObject $acl
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from gpurig.windows import wire
+from gpurig.windows import packages, questions, wire
 from tests.windows.model import wsl_vm
 from tests.windows.model.pc import Machine, PowerShellError
 from tests.windows.model.twins import twin
@@ -37,7 +37,7 @@ def file_fetch(machine: Machine, *, url: str, sha256: str, path: str) -> dict[st
         return {"changed": False, "data": None}
     if url == path:
         _confirm(blobs.get(path), sha256, path)
-    machine.require_admin()
+    protect(machine)
     source = internet(machine).get(url) if url.startswith("https://") else blobs.get(url)
     if url.startswith("https://") and source is None:
         raise PowerShellError(f"{url}: curl ended with 22: curl: (22) The requested URL returned error: 404")
@@ -75,6 +75,18 @@ def msi_install(machine: Machine, *, path: str, sha256: str) -> dict[str, Any]:
     machine.registry(wsl_vm.MSI)["InstallLocation"] = "C:\\Program Files\\WSL\\"
     machine.data["services"]["WSLService"] = {"state": "running", "start": "auto"}
     return {"changed": True, "data": {"code": 0, "reboot": False}}
+
+
+def protect(machine: Machine) -> None:
+    """Protect-Folder: only administrators write in our folder from now on."""
+    machine.require_admin()
+    acls, trusted = machine.data.setdefault("acls", {}), ["S-1-5-18", "S-1-5-32-544"]
+    for folder in (questions.FOLDER, packages.DOWNLOADS):
+        owner = acls.get(folder, {"owner": trusted[0]})["owner"]
+        if owner not in {*trusted, machine.user["sid"]}:
+            problem = f"{folder} belongs to {owner}, who could change what an administrator runs; remove it"
+            raise PowerShellError(problem)
+    acls[questions.FOLDER] = {"owner": trusted[1], "sids": trusted, "inherited": False}
 
 
 def _confirm(found: dict[str, Any] | None, wanted: str, source: str) -> None:

@@ -11,6 +11,7 @@ from gpurig.windows import questions, wire
 from tests.windows.model import wsl_exe, wsl_vm
 from tests.windows.model.pc import Machine, PowerShellError
 from tests.windows.model.twins import twin
+from tests.windows.model.twins_fetch import protect
 
 PROGRAM = "C:\\Program Files\\WSL\\wsl.exe"
 
@@ -129,7 +130,7 @@ def compact(machine: Machine, *, path: str, guid: str) -> Done:
 @contextmanager
 def _paused(machine: Machine) -> Iterator[None]:
     """Invoke-Paused: the keeper stays away. Where the power goes off, the file stays."""
-    machine.require_admin()
+    protect(machine)
     machine.data["files"][PAUSE] = ""
     try:
         yield
