@@ -94,7 +94,13 @@ def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: objec
     """What OpenSSH's message means for the user."""
     last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
     own = key.rpartition(".")[2]
-    windows = endpoint.shell == "powershell"
+    windows, inside = endpoint.shell == "powershell", endpoint.jump is not None
+    if inside and any(sign in stderr for sign in ("HOST IDENTIFICATION HAS CHANGED", "Permission denied")):
+        return UnreachableError(
+            f"{name}: the Linux inside {own} does not have gpurig's keys, or Windows in front of it does not ({last}). "
+            f"`ansible-playbook playbooks/site.yml --limit {own}` puts them in, `rig doctor {own}` tells which it is.",
+            lasting=True,
+        )
     if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
         console = (
             f"run the script of `rig bootstrap {own}` there once more, and what its last line says"

@@ -281,3 +281,36 @@ def test_fabric_knows_the_linux_side_by_the_entrys_name(stack: Stack) -> None:
     pc = replace(host("home"), guest=load(reach="direct").guest("home", HOST_KEY))
     records.save(stack, pc)
     assert [connection.connection(name, stack).port for name in ("home", "home-wsl", "home-win")] == [2222, 2222, 22]
+
+
+@pytest.mark.parametrize(
+    ("side", "stderr", "said"),
+    [
+        (
+            "win",
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+            "run the script of `rig bootstrap home` there once more",
+        ),
+        (
+            "win",
+            "me@192.168.1.50: Permission denied (publickey).",
+            "hosts.home.user: Windows does not let me in with our key",
+        ),
+        ("win", "no matching host key type found", "`rig register home --fingerprint SHA256:…`"),
+        (
+            "wsl",
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+            "`ansible-playbook playbooks/site.yml --limit home`",
+        ),
+        ("wsl", "me@127.0.0.1: Permission denied (publickey).", "`rig doctor home` tells which it is"),
+    ],
+)
+def test_what_ssh_says_is_told_as_it_must_be_mended_there(side: str, stderr: str, said: str) -> None:
+    from gpurig import reach
+    from gpurig.host import Endpoint
+
+    windows = Endpoint(address="192.168.1.50", port=22, user="me", host_key=HOST_KEY, shell="powershell")
+    endpoint = windows if side == "win" else load().guest("home", HOST_KEY).endpoint
+    told = str(reach.diagnose(stderr, f"home-{side}", endpoint, "gpurig:hosts.home", "key.pub"))
+    assert said in told
+    assert "authorized_keys" not in told

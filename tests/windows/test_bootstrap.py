@@ -19,7 +19,7 @@ CHANGING = re.compile(
 READS = {"New-Object", "Start-Sleep", "Out-Null"}
 """Commands that are called so and change nothing."""
 
-CALLS = ("[IO.File]::WriteAllText", "[IO.File]::Replace", "icacls.exe")
+CALLS = ("[IO.File]::WriteAllBytes", "[IO.File]::Replace", "icacls.exe")
 
 FORBIDDEN = (
     "Invoke-Expression",
@@ -129,7 +129,8 @@ def test_nothing_changes_without_the_question() -> None:
     [
         "Set-Service -Name sshd -StartupType Manual",
         "Write-Config 'x'",
-        "[IO.File]::WriteAllText($config, 'x')",
+        "[IO.File]::WriteAllBytes($config, 'x')",
+        "Set-Text $config 'x'",
         "if ($true) { Close-Path $admins }",
         '& "$env:SystemRoot\\System32\\icacls.exe" x',
     ],
