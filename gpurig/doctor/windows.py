@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ SECONDS = 3.0
 """To wait for a port."""
 
 LOGIN_SECONDS = 30.0
+
+LOOKS, LOOK_SECONDS = 4, 5.0
+"""More looks after something was mended, while the Linux inside does not let us in."""
 
 KNOWN = ("HOST IDENTIFICATION HAS CHANGED", "Host key verification failed", "Permission denied")
 """Words of ssh that have an explanation."""
@@ -149,7 +153,13 @@ def mend(patient: Patient, todo: Mending) -> tuple[Case, str]:
     failed = patient.apply(todo.actions).failed()
     problem = failed.problem if failed else None
     said = f"{failed.kind}: {problem['message']} ({problem['hresult']})" if failed and problem else ""
-    return patient.case(), said
+    case = patient.case()
+    for _ in range(LOOKS):
+        if not case.link.guest:
+            break
+        time.sleep(LOOK_SECONDS)  # WSL has just started anew, and its sshd with it
+        case = patient.case()
+    return case, said
 
 
 def todo(case: Case) -> Mending:

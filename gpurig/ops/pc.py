@@ -41,6 +41,8 @@ def doctor(c: Context, name: str, *, fix: bool, capture: str, brought: str, yes:
         _record(patient, case, path, yes=yes)
         return []
     found = shown(c, chain.findings(case))
+    if case.link.ssh:
+        found += shown(c, [patient.visit()])
     return _mended(c, patient, case, yes=yes) or found if fix else found
 
 

@@ -78,7 +78,12 @@ def _sshd(case: Case) -> Told | None:
     if case.link.ssh:
         return "FAIL", case.link.ssh, ""
     user = case.section("machine").get("user")
-    told = f", as {user['name']}{'' if user['admin'] else ' without administrator rights'}" if user else ""
+    told = f", as {user['name']}" if user else ""
+    if user and not user["admin"]:
+        advice = (
+            f"Write an administrator of the PC as `user` in the entry of {case.host}: much cannot be read or changed."
+        )
+        return "WARN", f"the host key is the pinned one; our key is taken{told}, who is no administrator", advice
     return "OK", f"the host key is the pinned one; our key is taken{told}", ""
 
 
@@ -151,6 +156,8 @@ def _guest(case: Case) -> Told | None:
     said, facts = case.link.guest, case.facts
     if case.section("wsl") and case.distribution is None:
         return None
+    if said and facts.systemd == "starting":
+        return "WARN", f"{case.name} is still starting", "Look again in a minute."
     if said:
         return "FAIL", said, f"{case.site('win_linux', 'sshd')} sets it up."
     if said is None and facts.problem:
@@ -196,7 +203,8 @@ def _keeper(case: Case) -> Told | None:
     keeper = case.section("keeper")
     if not keeper or not keeper["xml"]:
         return None
-    return "OK", f"its task is {keeper['state']}, last run {keeper['last_run'] or 'never'}", ""
+    said = f"; its log ends with {keeper['log'][-1].strip()}" if keeper["log"] and keeper["state"] != "running" else ""
+    return "OK", f"its task is {keeper['state']}, last run {keeper['last_run'] or 'never'}{said}", ""
 
 
 def _settings(case: Case) -> Told | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,8 +22,8 @@ from gpurig.windows import wire
 from gpurig.windows.actions import Action
 from gpurig.windows.failures import Link
 from gpurig.windows.session import Session
-from tests.windows import powershell, rounds
-from tests.windows.model import faults, shell
+from tests.windows import rounds
+from tests.windows.model import at_the_pc, faults
 from tests.windows.model.faults import FAULTS, WELL
 from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import healthy
@@ -161,6 +160,31 @@ def test_fix_leaves_what_would_end_work(home: Home, capsys: pytest.CaptureFixtur
     assert home.machine.data["done"] == before
 
 
+def test_wsl_is_given_time_to_start_after_it_was_mended(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        home.link = WELL
+
+    monkeypatch.setattr("gpurig.doctor.windows.time.sleep", sleep)
+    FAULTS[25].breaks(home.machine)
+    home.link = replace(WELL, guest="connect failed: Connection refused")
+    assert home.rig("doctor", "home", "--fix", "--yes") == 0
+    assert slept == [windows.LOOK_SECONDS]
+    assert "Mended: failure 25" in capsys.readouterr().err
+
+
+def test_who_is_no_administrator_is_told(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.machine.data["login"]["elevated"] = False
+    home.rig("doctor", "home")
+    assert "WARN  Windows sshd: the host key is the pinned one; our key is taken, as me, who is no administrator" in (
+        capsys.readouterr().out
+    )
+
+
 def test_what_windows_refuses_is_told(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     FAULTS[30].breaks(home.machine)
     home.machine.data["login"]["elevated"] = False
@@ -206,9 +230,21 @@ def test_who_answers_nobody_gets_a_script_whose_answer_is_judged(
     assert "powershell -ExecutionPolicy Bypass -File .\\doctor-home.ps1" in said
     script = Path("doctor-home.ps1").read_bytes()
     assert script.isascii()
-    Path("doctor-home.json").write_text(json.dumps(at_the_pc(home.machine, script.decode().replace("\r\n", "\n"))))
+    Path("doctor-home.json").write_text(json.dumps(at_the_pc.run(home.machine, script.decode())))
     assert home.rig("doctor", "home", "--from=doctor-home.json") == 1
     assert "failure 6, no virtualisation" in capsys.readouterr().out
+
+
+def test_the_script_leaves_wsl_as_it_was(home: Home) -> None:
+    home.silent = "no answer"
+    home.link = Link(ports={22: "silent"})
+    home.rig("doctor", "home")
+    script = Path("doctor-home.ps1").read_text()
+    home.machine.data["login"]["session"] = 1
+    for runs in (True, False):
+        at_the_pc.run(home.machine, script)
+        assert bool(home.machine.data["wsl"]["running"]) is runs
+        faults.stopped(home.machine)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": 3}', "\x00"])
@@ -224,20 +260,3 @@ def test_options_that_cannot_be_are_refused(home: Home, capsys: pytest.CaptureFi
     assert home.rig("doctor", "home", "--capture=x.txt") == 2
     assert home.rig("doctor", "home", "--from=nowhere.json") == 2
     assert "cannot be read" in capsys.readouterr().err
-
-
-def at_the_pc(machine: Machine, script: str) -> dict[str, Any]:
-    """What doctor-home.ps1 writes there: its strings taken apart, and given to the model as the driver gets them."""
-    assert powershell.mistakes(script) == []
-    texts = dict(re.findall(r"^\$scripts\['([a-z]+)'\] = @'\n(.*?)\n'@$", script, re.DOTALL | re.MULTILINE))
-    sections = re.search(r"^\$sections = @'\n(.*?)\n'@$", script, re.DOTALL | re.MULTILINE)
-    assert sections
-    whole = {name: f"{text}\n" for name, text in texts.items()}
-    request = {
-        "driver": whole.pop("driver"),
-        "library": whole.pop("library"),
-        "scripts": whole,
-        "actions": [],
-        "sections": json.loads(sections[1]),
-    }
-    return shell.drive(machine, request)

@@ -15,7 +15,7 @@ from gpurig.windows import chain, failures, mending, questions
 from gpurig.windows.failures import Case, Link
 from gpurig.windows.state import SECTIONS
 from tests.windows import rounds
-from tests.windows.model import faults
+from tests.windows.model import clock, faults
 from tests.windows.model.faults import FAULTS, WELL
 from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import healthy, variables
@@ -99,6 +99,23 @@ def test_nothing_that_ends_work_is_done_while_somebody_works() -> None:
         todo = mending.mending(case, failures.detect(case))
         assert number in todo.held
         assert not {action.kind for action in todo.actions} & {"wsl_shutdown", "wsl_terminate"}
+
+
+def test_the_keeper_mends_some_by_itself_and_what_it_cannot_is_still_known() -> None:
+    for number, fault in FAULTS.items():
+        machine = healthy(**dict(fault.entry))
+        fault.breaks(machine)
+        clock.advance(machine, 7)
+        left = numbers(look(machine, fault.link, **dict(fault.entry)))
+        assert left == (set() if number in {2, 10, 11, 12} else {number} | fault.companions), number
+
+
+def test_the_question_that_starts_wsl_at_the_desk_is_no_failure() -> None:
+    machine = healthy()
+    faults.stopped(machine)
+    machine.data["login"]["session"] = 1
+    assert numbers(look(machine)) == set()
+    assert numbers(look(machine)) == {3}
 
 
 def test_nothing_restarts_windows_or_destroys() -> None:

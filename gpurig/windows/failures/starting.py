@@ -47,9 +47,11 @@ def idle(case: Case) -> Failure | None:
 
 def session(case: Case) -> Failure | None:
     """3. WSL ends with the Windows session of whoever started it first; session 0 never ends (WSL's LxssUserSessionFactory.cpp)."""
+    # The doctor's own questions at the PC start WSL too.
     symptoms, keeper = case.section("symptoms"), case.section("keeper")
     found = ""
-    if symptoms.get("session"):
+    ours = case.running is False and symptoms.get("session") == case.section("machine").get("user", {}).get("session")
+    if symptoms.get("session") and not ours:
         found = f"WSL was started from Windows session {symptoms['session']}, by somebody at the PC"
     elif case.running is False and symptoms.get("logoff") and symptoms["logoff"] > (keeper.get("last_run") or ""):
         found = f"{case.name} is stopped, and somebody logged off at {symptoms['logoff']}, after the keeper last ran"
