@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.clients.containers import Containers, containers
+from tests.windows import patient as patients
 from tests.windows.home import Home, home
 from tests.windows.model.fresh import fresh
 
@@ -24,3 +26,9 @@ def fresh_home(at_hand: Containers, tmp_path_factory: pytest.TempPathFactory) ->
     entry = {"allow_reboot": True, "environments": ["starter"], "services": ["jupyter"], "allow_from": "192.168.1.0/24"}
     with home(tmp_path_factory.mktemp("project"), at_hand, fresh(), **entry) as made:
         yield made
+
+
+@pytest.fixture
+def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> patients.Patient:
+    """A PC as site.yml leaves it, without any network."""
+    return patients.at_hand(tmp_path, monkeypatch)
