@@ -65,8 +65,8 @@ def is_sha256(text: str) -> bool:
 
 
 def version(text: str) -> tuple[int, ...]:
-    """`2.6.3` or `2.6.3.0` as four numbers, to compare. Raises ValueError."""
-    numbers = [int(part) for part in text.split(".")]
+    """`2.6.3` or `2.6.3.0` as four numbers, to compare; zeros for nothing. Raises ValueError."""
+    numbers = [int(part) for part in text.split(".") if text]
     return tuple([*numbers, 0, 0, 0][:4])
 
 

@@ -147,3 +147,16 @@ def test_no_topic_stands_in_the_way_of_repairing_a_broken_wsl() -> None:
     assert [action.kind for action in topics.decide("wsl", look(machine, *topics.sections("wsl")), {}).actions] == [
         "bcd_set"
     ]
+
+
+READ = [(one, section) for one in ("preflight", "wsl", "distribution", "disk") for section in topics.sections(one)]
+
+
+@pytest.mark.parametrize(("topic", "section"), READ)
+def test_what_could_not_be_read_is_refused_and_never_guessed(topic: str, section: str) -> None:
+    wishes = {"win_disk_compact": True, "win_disk_location": "D:\\WSL\\Ubuntu", "win_disk_move": True}
+    state: Any = look(installed(), *topics.sections(topic), variables=ENTRY)
+    state[section] = {"error": {"message": "Invalid class", "id": "", "hresult": "0x80041010"}}
+    plan = topics.decide(topic, state, wishes)
+    assert plan.refusals
+    assert any("Invalid class" in refusal.text for refusal in plan.refusals)

@@ -101,6 +101,13 @@ def test_a_wsl_too_old_for_files_is_refused_while_a_distribution_runs() -> None:
     assert decide(machine).refusals[0].key == "variables"
 
 
+@pytest.mark.parametrize(("version", "kinds"), [("2.6.3.0 (a1b2c3)", []), ("", ["file_fetch", "msi_install"])])
+def test_a_version_with_words_or_none_is_no_riddle(version: str, kinds: list[str]) -> None:
+    state: Any = look(with_wsl(), *topics.sections("wsl"))
+    state["wsl"]["msi_version"] = version
+    assert [action.kind for action in topics.decide("wsl", state, {}).actions] == kinds
+
+
 def test_a_newer_wsl_stays() -> None:
     plan = decide(with_wsl("2.9.4.0"))
     assert plan.actions == ()
@@ -157,7 +164,7 @@ def test_a_wrong_checksum_changes_nothing() -> None:
     assert failed is not None
     assert failed.problem is not None
     assert pinned.sha256 in failed.problem["message"]
-    ours = {"blobs": {}, "acls": {}}  # our own folder was closed to others
+    ours: dict[str, Any] = {"blobs": {}, "acls": {}}  # our own folder was closed to others
     assert {**machine.data, **ours} == {**before, **ours}
     assert machine.data["blobs"] == {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gpurig.windows import account, packages
@@ -15,6 +16,9 @@ SECTIONS = ("machine", "features", "wsl")
 PLATFORM, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
 
 WINDOWS_11 = 22000
+
+_NUMBERS = re.compile(r"\d+(\.\d+)*|")
+"""What a file's version begins with; a build of its own may have words behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def _upgrade(wsl: WslSection, version: str, asked: bool) -> tuple[bool, tuple[st
     """Whether to install, and what is to be said about the WSL that is there."""
     if wsl["path"] is None:
         return True, (), ()
-    present = packages.version(wsl["msi_version"] or "0")
+    present = packages.version(_NUMBERS.match(wsl["msi_version"] or "0")[0])  # type: ignore[index]  # it matches anything
     if present > packages.version(version):
         return False, (f"WSL {wsl['msi_version']} is newer than the wanted {version} and stays.",), ()
     if present == packages.version(version):
