@@ -72,6 +72,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
     "feature off": (6, lambda pc: pc.data["features"].update(VirtualMachinePlatform="disabled")),
     "feature waits for a restart": (6, waiting),
     "WSL says that there is no hypervisor": (6, fails("HCS_E_HYPERV_NOT_INSTALLED")),
+    "Windows 10 without its own feature": (7, lambda pc: pc.data.update(build=19045)),
     "WSL's service is not registered": (7, lambda pc: pc.data["services"].pop("WSLService")),
     "WSL says 0x8000FFFF": (7, fails("E_UNEXPECTED")),
     "port excluded": (12, lambda pc: pc.data["network"]["excluded"].append([2200, 2299])),
@@ -123,4 +124,5 @@ COMPANIONS = {
     "WSL too old": {23},
     "no keeper and default timers": {25},
     "port excluded": {31},
+    "Windows 10 without its own feature": {23},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.windows.model import clock, faults
 from tests.windows.model.faults import FAULTS, WELL
 from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import healthy, variables
-from tests.windows.model.pc import Machine
+from tests.windows.model.pc import Machine, PowerLostError
 
 
 def look(machine: Machine, link: Link = WELL, **entry: object) -> Case:
@@ -116,6 +117,27 @@ def test_the_question_that_starts_wsl_at_the_desk_is_no_failure() -> None:
     machine.data["login"]["session"] = 1
     assert numbers(look(machine)) == set()
     assert numbers(look(machine)) == {3}
+
+
+@pytest.mark.parametrize("number", [number for number, fault in FAULTS.items() if fault.mends])
+def test_power_lost_while_mending_is_made_up_for(number: int) -> None:
+    fault = FAULTS[number]
+    entry = dict(fault.entry)
+    for step in range(1, 12):
+        machine = healthy(**entry)
+        fault.breaks(machine)
+        mend(machine, fault.link, power_lost_at=step, **entry)
+        clock.advance(machine, 7)
+        mend(machine, WELL, **entry)
+        assert numbers(look(machine, **entry)) == set(), step
+
+
+def mend(machine: Machine, link: Link, *, power_lost_at: int | None = None, **entry: Any) -> None:
+    case = look(machine, link, **entry)
+    machine.steps, machine.power_lost_at = 0, power_lost_at
+    with suppress(PowerLostError):
+        rounds.talk(machine, mending.mending(case, failures.detect(case)).actions, {})
+    machine.power_lost_at = None
 
 
 def test_nothing_restarts_windows_or_destroys() -> None:

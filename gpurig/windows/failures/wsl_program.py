@@ -13,6 +13,11 @@ SYSTEM = "S-1-5-18"
 VIRTUAL_MACHINES = "S-1-5-83-0"
 """NT VIRTUAL MACHINE\\Virtual Machines: the account as which WSL's VM runs."""
 
+PLATFORM, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
+
+WINDOWS_11 = 22000
+"""The first build that needs only the first of these."""
+
 CANNOT_ACCESS = ("0x80070780", "ERROR_CANT_ACCESS_FILE")
 NO_HYPERVISOR = ("0x80370102", "HCS_E_HYPERV_NOT_INSTALLED", "WSL_E_VIRTUAL_MACHINE_PLATFORM_REQUIRED")
 BAD_STATE = ("0x80040154", "REGDB_E_CLASSNOTREG", "0x80070003", "E_PATHNOTFOUND", "0x8000ffff", "E_UNEXPECTED")
@@ -97,9 +102,9 @@ def no_virtualization(case: Case) -> Failure | None:
         )
         found = "Windows is told not to start its hypervisor (hypervisorlaunchtype off)"
         return Failure(6, NAMES[6], WSL, found, meaning, fix, (action,))
-    platform = features["features"].get("VirtualMachinePlatform")
+    platform = features["features"].get(PLATFORM)
     if platform != "enabled" and not case.says(*BAD_STATE):
-        waits = "VirtualMachinePlatform" in features["pending"]
+        waits = PLATFORM in features["pending"]
         found = f"feature VirtualMachinePlatform is {'waiting for a restart of Windows' if waits else platform}"
         restart = (
             f"restart Windows, or let {case.site('win_wsl')} do it (`allow_reboot: true` in the entry of {case.host})"
@@ -107,7 +112,7 @@ def no_virtualization(case: Case) -> Failure | None:
         fix = f"{restart[0].upper()}{restart[1:]}." if waits else f"{case.site('win_wsl')} enables it; then {restart}."
         return Failure(6, NAMES[6], WSL, found, meaning, fix, () if waits else (_enable(),))
     code = case.says(*NO_HYPERVISOR)
-    if code:
+    if code and not _lacks_inbox(case):
         fix = f"Restart Windows; if that does not help, {case.site('win_preflight', 'win_wsl')} says what is missing."
         return Failure(6, NAMES[6], WSL, f"WSL says {code}", meaning, fix)
     return None
@@ -120,13 +125,17 @@ def bad_state(case: Case) -> Failure | None:
         return None
     code = case.says(*BAD_STATE)
     gone = "WSLService" not in features["services"]
-    if not code and not gone:
+    lacks_inbox = _lacks_inbox(case)
+    if not code and not gone and not lacks_inbox:
         return None
-    off = features["features"].get("VirtualMachinePlatform") != "enabled"
+    off = features["features"].get(PLATFORM) != "enabled"
     found = f"WSL says {code}" if code else "WSL's service is not registered, though its program is there"
+    if lacks_inbox:
+        found = f"feature {INBOX} is not enabled, which Windows 10 needs"
     fix = f"{case.site('win_wsl')} enables the feature and installs WSL again; then restart Windows. By hand: `wsl --update`."
     meaning = "After a Windows update a feature that WSL needs may be off, or WSL's own service not registered."
-    return Failure(7, NAMES[7], WSL, found, meaning, fix, (_enable(),) if off else ())
+    actions = (*((_enable(),) if off else ()), *((_enable(INBOX),) if lacks_inbox else ()))
+    return Failure(7, NAMES[7], WSL, found, meaning, fix, actions)
 
 
 def no_logon_right(case: Case) -> Failure | None:
@@ -196,7 +205,11 @@ def updated(case: Case) -> Failure | None:
     return Failure(10, NAMES[10], WSL, found, meaning, fix, actions if stopped else ())
 
 
-def _enable() -> Action:
-    return Action(
-        "feature_enable", {"name": "VirtualMachinePlatform"}, "enable VirtualMachinePlatform (needs a restart)"
-    )
+def _lacks_inbox(case: Case) -> bool:
+    """Windows 10 needs a second feature."""
+    old = case.section("machine").get("build", WINDOWS_11) < WINDOWS_11
+    return bool(old and case.section("features")["features"].get(INBOX) != "enabled")
+
+
+def _enable(name: str = PLATFORM) -> Action:
+    return Action("feature_enable", {"name": name}, f"enable {name} (needs a restart)")
