@@ -89,11 +89,7 @@ class Bootstrap:
         wanted = rule(str(self._port), "", display="gpurig: SSH", group="gpurig") | {"remote": self._allowed}
         found = rules.get("gpurig-ssh")
         if found is None or not (same(found["remote"], self._allowed) and {**found, "remote": self._allowed} == wanted):
-            self._step(
-                "rule",
-                lambda: (rules.pop("gpurig-ssh", None), firewall.new(self.machine, rules, "gpurig-ssh", wanted)),
-                rule=True,
-            )
+            self._step("rule", lambda: self._open(wanted), rule=True)
 
     def _configure(self) -> None:
         text = self._text(CONFIG)
@@ -174,6 +170,11 @@ class Bootstrap:
         self.machine.step()
         change()
         self.machine.step()
+
+    def _open(self, wanted: dict[str, Any]) -> None:
+        rules = firewall.host(self.machine)
+        rules.pop("gpurig-ssh", None)
+        firewall.new(self.machine, rules, "gpurig-ssh", wanted)
 
     def _install(self) -> None:
         self.machine.data["services"]["sshd"] = {"state": "stopped", "start": "manual"}
