@@ -201,12 +201,15 @@ def _owed(state: State) -> bool:
 
 def _busy(state: State) -> list[str]:
     """Who would lose work."""
-    name = state["inside"]["distribution"]
-    others = [one for one in wire.text_of(state["wsl"]["running"]).split() if one.lower() != name.lower()]
+    ours = state["inside"]["distribution"].lower()
+    native = state["wsl"]["running"]
+    said = wire.text_of(native).splitlines() if native and native["code"] == 0 else []
+    running = [line.strip() for line in said if line.strip()]
     facts = inside.facts(state["inside"])
-    if name.lower() in wire.text_of(state["wsl"]["running"]).lower().split() and facts.busy is None:
-        return [f"{name} runs and does not answer ({facts.problem})"]
-    return [*(facts.busy or ()), *(f"the distribution {one} runs, which is not ours" for one in others)]
+    if facts.busy is None and ours in [name.lower() for name in running]:
+        return [f"{state['inside']['distribution']} runs and does not answer ({facts.problem})"]
+    others = [name for name in running if name.lower() != ours]
+    return [*(facts.busy or ()), *(f"the distribution {name} runs, which is not ours" for name in others)]
 
 
 def _decoded(data: bytes) -> tuple[str, str]:

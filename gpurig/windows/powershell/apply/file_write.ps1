@@ -1,4 +1,4 @@
-# gpurig: apply/file_write. Writes a file whole or not at all, if it still is what it was when that was decided.
+# gpurig: apply/file_write. Writes a file whole or not at all, power cuts included, if it still is what it was when that was decided.
 param(
     [Parameter(Mandatory = $true)] [string] $Path,
     [string] $Content = '',
@@ -19,7 +19,13 @@ if ($found -ne $Before) { throw "$Path has changed since it was read. Run this a
 $folder = Split-Path -Parent $Path
 if (-not (Test-Path -LiteralPath $folder)) { [void](New-Item -ItemType Directory -Path $folder -Force) }
 $new = "$Path.gpurig-new"
-[IO.File]::WriteAllBytes($new, $bytes)
+$stream = New-Object IO.FileStream($new, [IO.FileMode]::Create)
+try {
+    $stream.Write($bytes, 0, $bytes.Length)
+    $stream.Flush($true)
+} finally {
+    $stream.Dispose()
+}
 if ($found) {
     # Keeps the file's own rights and attributes.
     [IO.File]::Replace($new, $Path, [NullString]::Value)
