@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -190,6 +191,25 @@ def test_from_outside_alone_a_silent_port_and_a_refused_key_are_known() -> None:
     refused = Case({}, variables(), Link(ports={22: "open"}, ssh="me@192.168.1.50: Permission denied (publickey)."))
     assert numbers(refused) == {30}
     assert numbers(Case({}, variables(), Link(ports={22: "refused"}, ssh="Connection refused"))) == set()
+
+
+def test_every_tag_that_is_named_is_in_the_playbook() -> None:
+    site = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
+    roles = {role["role"] for play in site for role in play.get("roles", [])}
+    named = set()
+    for path in (ROOT / "gpurig" / "windows").rglob("*.py"):
+        for call in re.findall(r"case\.site\(([^)]*)\)|--tags (\w+)", path.read_text(encoding="utf-8")):
+            named |= set(re.findall(r"\w+", "".join(call)))
+    assert {"win_keeper", "sshd", "win_disk"} <= named <= roles
+
+
+def test_a_file_at_the_pc_is_written_as_the_entry_takes_it() -> None:
+    machine = healthy()
+    FAULTS[9].breaks(machine)
+    case = look(machine)
+    fix = next(failure.fix for failure in failures.detect(case) if failure.number == 9)
+    written = yaml.safe_load(fix.split("`")[1])
+    assert variables(**written)["win_wsl_msi_url"] == "C:\\wsl.msi"
 
 
 def test_the_documentation_has_them_all() -> None:

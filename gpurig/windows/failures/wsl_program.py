@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from gpurig.windows import packages
 from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import DISTRIBUTION, WSL, Case, Failure, version
 from gpurig.windows.failures.names import NAMES
+from gpurig.windows.state import MachineSection
 
 OLDEST = (2, 2, 4)
 """The first WSL whose own wsl.exe works where nobody is logged on (WSL issue 11627)."""
@@ -168,8 +172,8 @@ def no_source(case: Case) -> Failure | None:
         "What is to be installed cannot be fetched by the PC; the Store does not work at all where nobody is logged on."
     )
     fix = (
-        f"Fetch the file elsewhere, copy it to the PC, and write its path there in place of the URL: `wsl.msi.url` "
-        f"or `wsl.distribution.url` in the entry of {case.host}; its SHA-256 is still checked."
+        f"Fetch the file elsewhere, copy it to the PC, and write in the entry of {case.host} where it lies there: `wsl: "
+        f"{_file_at_the_pc(case)}`; its SHA-256 is still checked."
     )
     at = WSL if case.section("wsl").get("path") is None else DISTRIBUTION
     return Failure(9, NAMES[9], at, f"{url} answers the PC with {answer}", meaning, fix)
@@ -203,6 +207,19 @@ def updated(case: Case) -> Failure | None:
     )
     stopped = service["state"] != "running"
     return Failure(10, NAMES[10], WSL, found, meaning, fix, actions if stopped else ())
+
+
+def _file_at_the_pc(case: Case) -> str:
+    """What is missing, as it is written in the host's entry."""
+    if not case.section("machine"):
+        return "{msi: {version: …, url: 'C:\\…', sha256: …}}"
+    machine = cast("MachineSection", case.section("machine"))
+    if case.section("wsl").get("path") is None:
+        release, file = packages.msi(machine)
+        return f"{{msi: {{version: {release}, url: 'C:\\wsl.msi', sha256: {file.sha256}}}}}"
+    pinned = packages.distribution(case.name, machine)
+    digest = pinned.sha256 if pinned else "…"
+    return f"{{distribution: {{name: {case.name}, url: 'C:\\{case.name}.wsl', sha256: {digest}}}}}"
 
 
 def _lacks_inbox(case: Case) -> bool:
