@@ -16,6 +16,7 @@ from gpurig.windows import inside
 from tests.clients.containers import Containers
 from tests.projects import Done, Project
 from tests.windows.model import server
+from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import configured, sizes
 from tests.windows.model.linux import ContainerLinux
 from tests.windows.model.pc import Machine
@@ -90,6 +91,15 @@ class Home:
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def reinstall(self) -> None:
+        """Windows is set up anew, and the bootstrap ran once more: nothing of before is there, and the host key is another."""
+        self.linux.destroy()
+        port = self.machine.data["ssh_port"]
+        self.machine.data.clear()
+        self.machine.data.update(fresh())
+        self.pc.new_host_key()
+        server.listen(self.machine, port)
 
     def inside(self, command: str) -> str:
         """What a command says on the Linux side, over SSH as its user."""

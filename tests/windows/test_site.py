@@ -65,3 +65,18 @@ def test_it_trains(ready: Home) -> None:
 
 def test_the_doctor_finds_nothing(ready: Home) -> None:
     assert "FAIL" not in ready.rig("doctor", "home").stdout
+
+
+def test_a_reinstalled_windows_is_brought_back_once_its_new_key_is_confirmed(ready: Home) -> None:
+    results = sorted(path.name for path in ready.project.stack().dir.joinpath("runs").rglob("*") if path.is_file())
+    assert results
+    ready.reinstall()
+    refused = ready.rig("rebuild", "home", "--yes", check=False)
+    assert refused.returncode != 0
+    assert "rig register home --fingerprint" in refused.stderr
+    ready.register()
+    done = ready.rig("rebuild", "home", "--yes")
+    assert "verdict" not in done.stderr
+    assert ready.inside("id -un") == "me"
+    kept = [path.name for path in ready.project.stack().dir.joinpath("runs").rglob("*") if path.is_file()]
+    assert set(results) <= set(kept)

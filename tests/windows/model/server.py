@@ -75,7 +75,21 @@ class Pc:
     user: str
     host_key: str
     container: str
+    made: Containers
     rounds: int = 0
+
+    def new_host_key(self) -> None:
+        """As after Windows was set up anew."""
+        again = "rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; kill -HUP 1"
+        self.made.run(self.container, again)
+        public = self.made.run(self.container, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+        self.host_key = " ".join(public.split()[:2])
+
+
+def listen(machine: Machine, port: int) -> None:
+    """Windows' sshd is at this port, as the bootstrap was told."""
+    machine.data["ssh_port"] = port
+    machine.data["firewall"]["rules"]["gpurig-ssh"]["ports"] = [str(port)]
 
 
 @contextmanager
@@ -83,15 +97,14 @@ def serving(made: Containers, machine: Machine, *, public_key: str, host_key: tu
     """Put the PC on loopback. public_key: may log in, as the bootstrap would have said. host_key: private and public half."""
     with tempfile.TemporaryDirectory(prefix="pc") as folder:
         Path(folder).chmod(0o755)
-        pc = Pc(machine, "127.0.0.1", 0, machine.data["login"]["user"], " ".join(host_key[1].split()[:2]), "")
+        pc = Pc(machine, "127.0.0.1", 0, machine.data["login"]["user"], " ".join(host_key[1].split()[:2]), "", made)
         server = _Server(str(Path(folder) / "socket"), pc)
         (Path(folder) / "socket").chmod(0o666)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
             pc.container, pc.port = _container(made, Path(folder), pc.user, public_key, host_key)
-            machine.data["ssh_port"] = pc.port
-            machine.data["firewall"]["rules"]["gpurig-ssh"]["ports"] = [str(pc.port)]  # as the bootstrap was told
+            listen(machine, pc.port)
             yield pc
         finally:
             server.shutdown()
