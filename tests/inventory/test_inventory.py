@@ -190,3 +190,19 @@ def test_a_damaged_record_is_named(stack: Stack) -> None:
     (damaged.dir / "hosts" / "x.json").write_text("{")
     done = ask(damaged, "--graph", name="damaged")
     assert f"{damaged.dir}/hosts/x.json: damaged" in done.stderr.replace("\n", " ").replace("  ", " ")
+
+
+def test_a_password_that_nobody_gave_is_asked_for_by_name(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPURIG_WINDOWS_PASSWORD", raising=False)
+    program = str(Path(sys.executable).with_name("ansible"))
+    environment = {
+        **os.environ,
+        "GPURIG_HOME": str(stack.home),
+        "GPURIG_STACK": "test",
+        "ANSIBLE_CONFIG": str(catalogue.ROOT / "ansible.cfg"),
+    }
+    message = "msg={{ lookup('gpurig_secret', 'GPURIG_WINDOWS_PASSWORD') }}"
+    command = [program, "demo", "-m", "debug", "-a", message]
+    done = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, text=True, check=False)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "put it in the environment, or under gpurig:secrets.GPURIG_WINDOWS_PASSWORD" in said
