@@ -300,7 +300,7 @@ class GpuSection(TypedDict):
 class SymptomsSection(TypedDict):
     """What only the doctor asks.
 
-    session: Windows session of WSL's own processes of our user; only 0 outlasts a log-off; None where none runs.
+    session: Windows session of the relay of our user's WSL; only 0 outlasts a log-off; None where none runs.
     logoff, woke: when somebody last logged off, when the PC last woke from sleep; None where the log has none of it.
     memory_free: bytes of RAM that Windows has left; vm_memory: that WSL's VM takes. ipv6_components: DisabledComponents.
     winrm: state of its service, empty without it. answers: URL that was asked about → HTTP status, or what failed.

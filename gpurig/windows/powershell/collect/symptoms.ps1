@@ -26,15 +26,17 @@ function Get-Answer([string] $Url) {
     }
 }
 
-# Started by the user's own session where a person started WSL, by session 0 where a task or SSH did.
-$helpers = @(Get-Process -Name @('wslhost', 'wslrelay') -ErrorAction SilentlyContinue | Sort-Object -Property Id)
+# WSL's relay starts with its VM: in a person's session where a person started that, in session 0 where a task or SSH did.
+$me = [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+$relays = @(Get-CimInstance -ClassName Win32_Process -Filter "Name = 'wslrelay.exe'" | Sort-Object -Property CreationDate)
+$relays = @($relays | Where-Object { (Invoke-CimMethod -InputObject $_ -MethodName GetOwnerSid).Sid -eq $me })
 $machines = @(Get-Process -Name @('vmmemWSL', 'vmmem') -ErrorAction SilentlyContinue)
 $answers = @{}
 foreach ($url in @($Urls | Where-Object { $_ })) { $answers[$url] = Get-Answer $url }
 $disabled = Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters' 'DisabledComponents'
 $winrm = Get-Service -Name WinRM -ErrorAction SilentlyContinue
 @{
-    session         = if ($helpers.Count) { [int]$helpers[0].SessionId } else { $null }
+    session         = if ($relays.Count) { [int]$relays[0].SessionId } else { $null }
     logoff          = Get-LastEvent @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-Winlogon'; Id = 7002 }
     woke            = Get-LastEvent @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-Power-Troubleshooter'; Id = 1 }
     memory_free     = [int64](Get-CimInstance -ClassName Win32_OperatingSystem).FreePhysicalMemory * 1024
