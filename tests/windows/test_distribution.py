@@ -174,13 +174,22 @@ def test_system_is_refused() -> None:
     assert "Wsl/WSL_E_LOCAL_SYSTEM_NOT_SUPPORTED" in said[1].decode("utf-16-le")
 
 
-def test_before_the_restart_nothing_is_registered_and_that_is_said() -> None:
-    machine = ready()
-    machine.data["pending"] = [wsl_vm.INBOX]
+@pytest.mark.parametrize("language", ["en-US", "de-DE", "zh-CN"])
+def test_before_the_restart_nothing_is_registered_and_that_is_said(language: str) -> None:
+    machine = ready(language=language)
+    machine.data["hypervisor"] = False
     failed = talk(machine, decide(machine).actions, {}).failed()
     assert failed is not None
     assert failed.problem is not None
-    assert "registered nothing" in failed.problem["message"]
+    assert "HCS_E_HYPERV_NOT_INSTALLED" in failed.problem["message"]
+    assert wsl_vm.entries(machine) == []
+
+
+def test_a_user_whose_default_is_wsl_1_gets_wsl_2() -> None:
+    machine = ready()
+    machine.registry(wsl_vm.LXSS)["DefaultVersion"] = 1
+    converge(machine, "distribution", {})
+    assert wsl_vm.entries(machine)[0][1]["Version"] == 2
 
 
 def test_removal_exports_first() -> None:

@@ -89,12 +89,14 @@ def test_a_name_is_taken_once() -> None:
     assert "ERROR_ALREADY_EXISTS" in out.decode("utf-16-le")
 
 
-def test_while_windows_must_restart_it_installs_nothing_and_ends_with_0() -> None:
-    machine = Machine(fresh(pending=[wsl_vm.VMP]))
-    machine.data["wsl"]["version"] = "2.6.3.0"
-    code, _, _ = wsl_exe.run(machine, ["--install", "--from-file", "D:\\debian.wsl", "--name", "Debian", "--no-launch"])
-    assert code == 0
-    assert wsl_vm.entries(machine) == []
+def test_the_users_default_version_is_taken_unless_another_is_asked_for() -> None:
+    machine = ready()
+    machine.registry(wsl_vm.LXSS)["DefaultVersion"] = 1
+    machine.data["blobs"] = {"D:\\debian.wsl": {"sha256": "", "size": 1}}
+    command = ["--install", "--from-file", "D:\\debian.wsl", "--no-launch"]
+    wsl_exe.run(machine, [*command, "--name", "One"])
+    wsl_exe.run(machine, [*command, "--name", "Two", "--version", "2"])
+    assert [values["Version"] for _, values in wsl_vm.entries(machine)] == [1, 2]
 
 
 def test_a_running_distribution_is_not_moved() -> None:

@@ -75,7 +75,7 @@ def terminate(machine: Machine, *, name: str) -> Done:
 @twin("apply/distribution_install")
 def install(machine: Machine, *, name: str, file: str, location: str = "") -> Done:
     where = ["--location", location] if location else []
-    said = _wsl(machine, "--install", "--from-file", file, "--name", name, "--no-launch", *where)
+    said = _wsl(machine, "--install", "--from-file", file, "--name", name, "--version", "2", "--no-launch", *where)
     found = wsl_vm.find(machine, name)
     if found is None or found[1]["State"] != wsl_vm.INSTALLED:
         raise PowerShellError(f"wsl --install registered nothing: {said}")

@@ -103,9 +103,11 @@ def _terminate(machine: Machine, rest: list[str], stdin: bytes) -> str:
 
 
 def _install(machine: Machine, rest: list[str], stdin: bytes) -> str:
-    given = _options(rest, {"--from-file", "--name", "--location"}, {"--no-launch"})
-    if wsl_vm.waits_for_reboot(machine):  # as the real one: says so, does nothing, and ends with 0
-        return wsl_texts.of(machine.data["language"], "reboot")
+    """From a file only: without one the real one looks after features and the Store as well, which nobody here asks it for."""
+    given = _options(rest, {"--from-file", "--name", "--location", "--version"}, {"--no-launch"})
+    version = given.get("--version") or str(machine.value(wsl_vm.LXSS, "DefaultVersion", 2))
+    if "--from-file" not in given or version not in {"1", "2"}:
+        raise WslError("argument", "", " ".join(rest), "wsl.exe")
     _require_vm(machine, "RegisterDistro")
     name = given["--name"]
     taken = wsl_vm.find(machine, name)
@@ -118,8 +120,9 @@ def _install(machine: Machine, rest: list[str], stdin: bytes) -> str:
     location = given.get("--location", "")
     if location and any(wsl_vm.same(values["BasePath"], location) for _, values in wsl_vm.entries(machine)):
         raise WslError("place_taken", "Wsl/Service/RegisterDistro/ERROR_FILE_EXISTS")
-    wsl_vm.install(machine, name, location)
-    return wsl_texts.of(machine.data["language"], "installed", name)
+    wsl_vm.install(machine, name, location, wsl=int(version))
+    language = machine.data["language"]
+    return f"{wsl_texts.of(language, 'installing', given['--from-file'])}\n{wsl_texts.of(language, 'installed', name)}"
 
 
 def _export(machine: Machine, rest: list[str], stdin: bytes) -> str:

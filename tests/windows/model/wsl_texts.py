@@ -51,11 +51,7 @@ TEXTS = {
         "de": "WSL2 kann nicht gestartet werden, da die Virtualisierung auf diesem Computer nicht aktiviert ist.\nStellen Sie sicher, dass die optionale Komponente „VM-Plattform“ aktiviert ist und die Virtualisierung in den Firmwareeinstellungen Ihres Computers eingeschaltet ist.",
         "zh": "WSL2 无法启动，因为此计算机上未启用虚拟化。\n请确保计算机固件设置中“虚拟机平台”可选组件已启用，且虚拟化已开启。",
     },
-    "reboot": {
-        "en": "The requested operation is successful. Changes will not be effective until the system is rebooted.",
-        "de": "Der angeforderte Vorgang wurde erfolgreich durchgeführt. Änderungen werden erst nach einem Neustart des Systems wirksam.",
-        "zh": "请求的操作成功。直到重新启动系统前更改将不会生效。",
-    },
+    "installing": {"en": "Installing: {}", "de": "Wird installiert: {}", "zh": "正在安装: {}"},
     "installed": {
         "en": "Distribution successfully installed. It can be launched via 'wsl.exe -d {}'",
         "de": 'Die Distribution wurde erfolgreich installiert. Sie kann über "wsl.exe -d {}" gestartet werden.',

@@ -57,11 +57,6 @@ def possible(machine: Machine) -> bool:
     return bool(data.get("hypervisor")) and all(data["features"].get(name) == "enabled" for name in features)
 
 
-def waits_for_reboot(machine: Machine) -> bool:
-    """Whether a feature that WSL needs is to be enabled at the next boot."""
-    return bool({VMP, INBOX} & set(machine.data["pending"]))
-
-
 def install(machine: Machine, name: str, location: str, *, wsl: int = 2) -> str:
     """Register a distribution and unpack it. Returns its GUID. Power may go off between."""
     key = f"{machine.user['sid']}/{name}/{len(machine.data['done'])}"

@@ -4,10 +4,11 @@ param(
     [Parameter(Mandatory = $true)] [string] $File,
     [string] $Location = ''
 )
-$arguments = @('--install', '--from-file', $File, '--name', $Name, '--no-launch')
+# Whatever the user's own default is: WSL 1 has no GPU.
+$arguments = @('--install', '--from-file', $File, '--name', $Name, '--version', '2', '--no-launch')
 if ($Location) { $arguments += @('--location', $Location) }
 $done = Invoke-Wsl $arguments -Seconds 1800
-# It ends with 0 too where it only says that Windows must restart first.
+# Its word is not enough: other ways to install end with 0 where nothing was installed yet.
 $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
 $names = @()
 if (Test-Path -LiteralPath $lxss) {
