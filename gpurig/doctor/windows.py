@@ -55,6 +55,8 @@ class Patient:
         """Everything about it, in one round; a second one only where something is not installed."""
         case = self._empty()
         case = replace(case, link=_ports(self.host, case))
+        if silent := _silent(case.link, self.host):
+            return replace(case, link=replace(case.link, ssh=silent))
         try:
             answer = self.session.round(questions.sections(case.variables))
         except RigError as error:
@@ -200,6 +202,13 @@ def _ports(host: Host, case: Case) -> Link:
         except OSError:
             answers[port] = "silent"
     return Link(ports=answers, source=source)
+
+
+def _silent(link: Link, host: Host) -> str:
+    """Why there is no use in logging in; empty where there may be."""
+    words = {"refused": "nothing listens at", "silent": "no answer from"}
+    answer = link.ports.get(host.endpoint.port, "open")
+    return f"{words[answer]} {host.endpoint.address}:{host.endpoint.port}" if answer in words else ""
 
 
 def _urls(case: Case) -> list[str]:

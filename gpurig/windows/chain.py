@@ -73,7 +73,7 @@ def _reachable(case: Case) -> Told | None:
 
 
 def _sshd(case: Case) -> Told | None:
-    if case.link.ssh is None:
+    if case.link.ssh is None or case.link.ports.get(case.ssh_port, "open") != "open":
         return None
     if case.link.ssh:
         return "FAIL", case.link.ssh, ""
