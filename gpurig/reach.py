@@ -55,7 +55,7 @@ def wait(stack: Stack, host: Host, *, seconds: float, report: Callable[[str], No
 
 def check(stack: Stack, host: Host, name: str, config: Path) -> None:
     """One try to log in anew and to become root. Raises UnreachableError that says what is wrong."""
-    key = f"gpurig:hosts.{host.name}"
+    key = f"{stack.file.name}: gpurig:hosts.{host.name}"
     _, endpoint, capabilities = next(machine for machine in host.machines() if machine[0] == name)
     if endpoint.jump is None:
         probe_port(endpoint, key)

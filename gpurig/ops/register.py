@@ -37,15 +37,15 @@ def register(c: Context, host: str, fingerprint: list[str] | None = None) -> Non
         raise ConfigError(
             f"{stack.file.name}: gpurig:hosts.{host}: no workstation; only their host keys are registered."
         )
-    key = f"gpurig:hosts.{host}"
+    key = f"{stack.file.name}: gpurig:hosts.{host}"
     given = [one.strip() for text in fingerprint or () for one in text.split(",") if one.strip()]
     if spec.host_key and given not in ([], [spec.host_key]):
-        raise ConfigError(f"{stack.file.name}: {key}.host_key says {spec.host_key}; change it there.")
+        raise ConfigError(f"{key}.host_key says {spec.host_key}; change it there.")
     reach.probe_port(Endpoint(address=spec.address, port=spec.port, user=spec.user, host_key=""), key)
     wanted = given or ([spec.host_key] if spec.host_key else [])
     if not wanted:
         wanted = [_asked(host, spec, client.host_keys(spec.address, spec.port))]
-    pinned = provider.checked_key(host, spec, wanted)
+    pinned = provider.checked_key(key, spec, wanted)
     provider.write_pin(stack, host, pinned)
     if records.get(stack, host):
         records.hang_up(stack, host)

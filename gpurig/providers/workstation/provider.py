@@ -39,12 +39,12 @@ class Provider:
 
     def prepare(self, machine: Machine, order: Order) -> Endpoint:
         spec: Spec | WindowsSpec = order.spec
-        key = f"gpurig:hosts.{order.owner.host}"
-        identity = _identity(order, spec, key)
+        key = f"{order.stack.file.name}: gpurig:hosts.{order.owner.host}"
+        identity = _identity(spec, key)
         unchecked = Endpoint(address=spec.address, port=spec.port, user=spec.user, host_key="")
         reach.probe_port(unchecked, key)
         pinned = spec.host_key or read_pin(order.stack, order.owner.host)
-        host_key = checked_key(order.owner.host, spec, (pinned,) if pinned else ())
+        host_key = checked_key(key, spec, (pinned,) if pinned else ())
         return Endpoint(
             address=spec.address,
             port=spec.port,
@@ -62,12 +62,12 @@ class Provider:
         return spec.capabilities()
 
 
-def checked_key(host: str, spec: Registered, pinned: Sequence[str]) -> str:
+def checked_key(key: str, spec: Registered, pinned: Sequence[str]) -> str:
     """The host key at the entry's address, if it is a pinned one. Raises ConfigError that says how to pin it.
 
-    pinned: keys or fingerprints, of which one must be shown; none where nobody confirmed any yet.
+    key: file and key of the entry. pinned: keys or fingerprints, of which one must be shown; none where nobody confirmed any yet.
     """
-    key, where = f"gpurig:hosts.{host}", f"{spec.address}:{spec.port}"
+    host, where = key.rpartition(".")[2], f"{spec.address}:{spec.port}"
     for wrong in (one for one in pinned if not PINNED.fullmatch(one)):
         raise ConfigError(f"{key}.host_key: {wrong!r} is no key and no fingerprint; write SHA256:… in full.")
     offered = client.host_keys(spec.address, spec.port)
@@ -101,11 +101,9 @@ def write_pin(stack: Stack, host: str, key: str) -> None:
     write_private(_pin(stack, host), key + "\n")
 
 
-def _identity(order: Order, spec: Registered, key: str) -> str | None:
+def _identity(spec: Registered, key: str) -> str | None:
     if spec.identity and not Path(spec.identity).expanduser().is_file():
-        raise ConfigError(
-            f"{order.stack.file.name}: {key}.identity: {spec.identity} is not there; write a private key's path."
-        )
+        raise ConfigError(f"{key}.identity: {spec.identity} is not there; write a private key's path.")
     return spec.identity
 
 
