@@ -189,7 +189,7 @@ def test_a_user_whose_default_is_wsl_1_gets_wsl_2() -> None:
     machine = ready()
     machine.registry(wsl_vm.LXSS)["DefaultVersion"] = 1
     converge(machine, "distribution", {})
-    assert wsl_vm.entries(machine)[0][1]["Version"] == 2
+    assert wsl_vm.version(wsl_vm.entries(machine)[0][1]) == 2
 
 
 def test_removal_exports_first() -> None:

@@ -56,6 +56,8 @@ def test_a_list_of_none_that_run_is_empty_and_fine(language: str) -> None:
     machine = ready(language, "Debian")
     assert wsl_exe.run(machine, ["--list", "--running", "--quiet"])[:2] == (0, b"")
     assert wsl_exe.run(machine, ["--list", "--running"])[0] == -1
+    assert wsl_exe.run(ready(language), ["--list", "--quiet"])[:2] == (0, b"")
+    assert wsl_exe.run(ready(language), ["--list"])[0] == -1
     wsl_vm.start(machine, "Debian")
     assert account.running(look(machine, "wsl")["wsl"]) == ("Debian",)
 
@@ -96,7 +98,7 @@ def test_the_users_default_version_is_taken_unless_another_is_asked_for() -> Non
     command = ["--install", "--from-file", "D:\\debian.wsl", "--no-launch"]
     wsl_exe.run(machine, [*command, "--name", "One"])
     wsl_exe.run(machine, [*command, "--name", "Two", "--version", "2"])
-    assert [values["Version"] for _, values in wsl_vm.entries(machine)] == [1, 2]
+    assert [one["wsl"] for one in look(machine, "wsl")["wsl"]["distributions"]] == [1, 2]
 
 
 def test_a_running_distribution_is_not_moved() -> None:

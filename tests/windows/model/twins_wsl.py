@@ -161,7 +161,7 @@ def _distribution(machine: Machine, guid: str, values: Done) -> Done:
     return {
         "guid": guid,
         "name": values["DistributionName"],
-        "wsl": values["Version"],
+        "wsl": wsl_vm.version(values),
         "base_path": values["BasePath"].removeprefix("\\\\?\\"),
         "uid": values["DefaultUid"],
         "state": values["State"],

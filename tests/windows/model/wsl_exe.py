@@ -7,6 +7,7 @@ its own failures are code -1. What Linux says passes through as it is. Distribut
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tests.windows.model import wsl_texts, wsl_vm
 from tests.windows.model.pc import Machine
@@ -17,6 +18,8 @@ Said = tuple[int, bytes, bytes]
 FAILED = -1
 
 SYSTEM = "S-1-5-18"
+
+STATES = {wsl_vm.INSTALLING: "Installing", wsl_vm.UNINSTALLING: "Uninstalling"}
 
 
 class WslError(Exception):
@@ -69,25 +72,41 @@ def _version(machine: Machine, rest: list[str], stdin: bytes) -> str:
 
 
 def _list(machine: Machine, rest: list[str], stdin: bytes) -> str | Said:
+    """As ListDistributionsHelper: the default first; with --quiet none is no failure."""
     _known(rest, {"--running", "--quiet", "-q", "--verbose", "-v", "--all"})
-    quiet = "--quiet" in rest or "-q" in rest
-    entries = [values for _, values in wsl_vm.entries(machine) if "--all" in rest or values["State"] == 1]
-    if not entries:
-        raise WslError("none_installed", "Wsl/WSL_E_DEFAULT_DISTRO_NOT_FOUND")
+    quiet, verbose = "--quiet" in rest or "-q" in rest, "--verbose" in rest or "-v" in rest
+    if (quiet and verbose) or {"--all", "--running"} <= set(rest):
+        raise WslError("argument", "", " ".join(rest), "wsl.exe")
+    default = wsl_vm.default(machine)
+    entries = sorted(
+        (values for _, values in wsl_vm.entries(machine)), key=lambda one: one["DistributionName"] != default
+    )
+    if verbose:
+        return _table(machine, entries, default)
     running = machine.data["wsl"]["running"]
     if "--running" in rest:
         entries = [values for values in entries if values["DistributionName"] in running]
         if not entries and not quiet:
             raise WslError("none_running")
-    names = [str(values["DistributionName"]) for values in entries]
-    if quiet or not ("--verbose" in rest or "-v" in rest):
+    names = [str(one["DistributionName"]) for one in entries if "--all" in rest or one["State"] == wsl_vm.INSTALLED]
+    if quiet:
         return "\n".join(names)
-    width = max(map(len, names), default=4) + 4
-    default = wsl_vm.default(machine)
+    if not names:
+        raise WslError("none_installed")
+    language = machine.data["language"]
+    said = [wsl_texts.of(language, "default", name) if name == default else name for name in names]
+    return "\n".join([wsl_texts.of(language, "header"), *said])
+
+
+def _table(machine: Machine, entries: Sequence[Mapping[str, Any]], default: str) -> str:
+    if not entries:
+        raise WslError("none_installed")
+    names = [str(values["DistributionName"]) for values in entries]
+    width = max(len("NAME"), *map(len, names)) + 4
     rows = [f"  {'NAME':{width}}{'STATE':16}VERSION"]
     for values, name in zip(entries, names, strict=True):
-        state = "Running" if name in running else "Stopped"
-        rows.append(f"{'*' if name == default else ' '} {name:{width}}{state:16}{values['Version']}")
+        state = "Running" if name in machine.data["wsl"]["running"] else STATES.get(values["State"], "Stopped")
+        rows.append(f"{'*' if name == default else ' '} {name:{width}}{state:16}{wsl_vm.version(dict(values))}")
     return "\n".join(rows)
 
 

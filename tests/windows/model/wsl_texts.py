@@ -51,6 +51,12 @@ TEXTS = {
         "de": "WSL2 kann nicht gestartet werden, da die Virtualisierung auf diesem Computer nicht aktiviert ist.\nStellen Sie sicher, dass die optionale Komponente „VM-Plattform“ aktiviert ist und die Virtualisierung in den Firmwareeinstellungen Ihres Computers eingeschaltet ist.",
         "zh": "WSL2 无法启动，因为此计算机上未启用虚拟化。\n请确保计算机固件设置中“虚拟机平台”可选组件已启用，且虚拟化已开启。",
     },
+    "header": {
+        "en": "Windows Subsystem for Linux Distributions:",
+        "de": "Windows Subsystem für Linux-Distributionen:",
+        "zh": "适用于 Linux 的 Windows 子系统分发:",
+    },
+    "default": {"en": "{} (Default)", "de": "{} (Standard)", "zh": "{} (默认值)"},
     "installing": {"en": "Installing: {}", "de": "Wird installiert: {}", "zh": "正在安装: {}"},
     "installed": {
         "en": "Distribution successfully installed. It can be launched via 'wsl.exe -d {}'",

@@ -15,6 +15,9 @@ VMP, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
 
 INSTALLED, INSTALLING, UNINSTALLING = 1, 3, 4
 
+VM_MODE, VM_VERSION = 8, 2
+"""The flag of what runs in a VM, which is WSL 2 (LXSS_DISTRO_FLAGS_VM_MODE)."""
+
 GIB = 2**30
 
 FRESH_DISK = {"size": 2 * GIB, "used": GIB}
@@ -50,6 +53,11 @@ def disk(values: dict[str, Any]) -> str:
     return f"{values['BasePath'].removeprefix(chr(92) * 2 + '?' + chr(92))}\\{values.get('VhdFileName', 'ext4.vhdx')}"
 
 
+def version(values: dict[str, Any]) -> int:
+    """1 or 2: which WSL a distribution runs in."""
+    return VM_VERSION if values["Flags"] & VM_MODE else 1
+
+
 def possible(machine: Machine) -> bool:
     """Whether a VM can be made: the hypervisor runs since the last boot, and the feature is there."""
     data = machine.data
@@ -66,10 +74,10 @@ def install(machine: Machine, name: str, location: str, *, wsl: int = 2) -> str:
     values |= {
         "DistributionName": name,
         "State": INSTALLING,
-        "Version": wsl,
+        "Version": 2,  # of the entry, not of WSL
         "BasePath": f"\\\\?\\{folder}",
         "DefaultUid": 0,
-        "Flags": 15,
+        "Flags": 7 | (VM_MODE if wsl == VM_VERSION else 0),
         "VhdFileName": "ext4.vhdx",
         "Modern": 1,
     }

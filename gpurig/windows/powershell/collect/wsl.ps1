@@ -3,6 +3,7 @@ $lxss = 'Software\Microsoft\Windows\CurrentVersion\Lxss'
 $path = Get-WslPath
 
 function Get-Distribution([string] $Guid) {
+    # Version is of the entry's form; what runs in a VM, which is WSL 2, has a flag (LXSS_DISTRO_FLAGS_VM_MODE in WSL's wslservice.idl).
     $key = "HKCU:\$lxss\$Guid"
     $base = ([string](Get-RegistryValue $key 'BasePath')) -replace '^\\\\\?\\', ''
     $file = Get-RegistryValue $key 'VhdFileName'
@@ -12,7 +13,7 @@ function Get-Distribution([string] $Guid) {
     return @{
         guid      = $Guid
         name      = [string](Get-RegistryValue $key 'DistributionName')
-        wsl       = $(if ((Get-RegistryValue $key 'Version') -eq 1) { 1 } else { 2 })
+        wsl       = $(if ([int](Get-RegistryValue $key 'Flags') -band 8) { 2 } else { 1 })
         base_path = $base
         uid       = [int](Get-RegistryValue $key 'DefaultUid')
         state     = [int](Get-RegistryValue $key 'State')
