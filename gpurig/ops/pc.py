@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,11 @@ from gpurig.ops.doctor import shown
 from gpurig.ops.place import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from invoke.context import Context
 
     from gpurig.doctor import Finding
     from gpurig.doctor.windows import Patient
+    from gpurig.host import Host
     from gpurig.windows.failures import Case
 
 SCHEMA = 1
@@ -90,21 +90,31 @@ def _mended(c: Context, patient: Patient, case: Case, *, yes: bool) -> list[Find
 def _record(patient: Patient, case: Case, path: Path, *, yes: bool) -> None:
     """Show the recording, then write it if the user agrees."""
     from gpurig.stack import write_private
-    from gpurig.windows.anonymous import anonymous
 
     if not case.state:
         raise ConfigError(f"{case.host} does not answer, so nothing can be recorded: {case.link.ssh}")
-    host = patient.host
-    names = (host.name, host.project, host.endpoint.user, host.endpoint.address, host.work()[1].user)
-    state: Mapping[str, Any] = case.state
-    recording = {"schema": SCHEMA, "about": {"origin": "recorded", "text": ""}, "state": anonymous(state, names)}
+    recording = recorded(case, patient.host)
     text = json.dumps(recording, indent=1, ensure_ascii=False) + "\n"
-    console.say(json.dumps(readable(recording["state"]), indent=1, ensure_ascii=False))
+    console.say(json.dumps(readable(recording), indent=1, ensure_ascii=False))
     console.say(f"This is all that would be written, with bytes shown as text, to {path}.")
     console.say("Names, addresses and secrets were taken out. Look through it: what else is private, only you know.")
     console.confirm(f"Write {path}?", yes=yes)
     write_private(path, text)
     console.say(f"Written: {path}")
+
+
+def recorded(case: Case, host: Host) -> dict[str, Any]:
+    """What is written: the state, and what it is judged by, without anything that tells whose PC it is."""
+    from gpurig.windows import failures
+    from gpurig.windows.anonymous import anonymous
+
+    names = (host.name, host.project, host.endpoint.user, host.endpoint.address, host.work()[1].user)
+    variables = {name: value for name, value in case.variables.items() if name.startswith("win_") and "key" not in name}
+    seen = {**asdict(case.link), "ports": {str(port): answer for port, answer in case.link.ports.items()}}
+    found = anonymous({**case.state, "variables": variables, "link": seen}, names)
+    clean = {"variables": found.pop("variables"), "link": found.pop("link"), "state": found}
+    about = {"origin": "recorded", "text": "", "failures": [one.number for one in failures.detect(case)]}
+    return {"schema": SCHEMA, "about": about, "connection": case.connection, **clean}
 
 
 def readable(value: Any, key: str = "") -> Any:
