@@ -179,3 +179,13 @@ def test_site_yml_then_finds_the_rule_as_it_wants_it() -> None:
     Bootstrap(machine, script()).run()
     plan = converge(machine, "network", {"win_network_allow_from": ["192.168.1.0/24"]})
     assert [action.kind for action in plan.actions if action.kind.startswith("firewall")] == []
+
+
+def test_undo_goes_back_to_what_was_before_the_first_run() -> None:
+    machine = with_sshd()
+    before = without_leftovers(machine.snapshot())
+    Bootstrap(machine, script()).run()
+    machine.data["registry"]["SOFTWARE\\OpenSSH"]["DefaultShell"] = "C:\\Windows\\System32\\cmd.exe"
+    assert Bootstrap(machine, script()).run() == ["shell"]
+    Bootstrap(machine, script()).run(undo=True)
+    assert without_leftovers(machine.snapshot()) == before
