@@ -30,7 +30,7 @@ def mending(case: Case, failures: Iterable[Failure]) -> Mending:
     chosen: list[Action] = []
     for failure in able:
         if failure.number not in held:
-            chosen += [action for action in failure.actions if action not in chosen]
+            chosen += [action for action in failure.actions if not any(_same(action, other) for other in chosen)]
     return Mending(tuple(sorted(chosen, key=_place)), held)
 
 
@@ -38,6 +38,10 @@ def _restarts(action: Action) -> bool:
     if action.kind == "service_restart":
         return action.parameters["name"] in ENDS_WSL
     return action.kind in RESTARTS
+
+
+def _same(one: Action, other: Action) -> bool:
+    return (one.kind, one.parameters) == (other.kind, other.parameters)
 
 
 def _place(action: Action) -> int:

@@ -85,7 +85,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
     "all blocked": (13, lambda pc: pc.data["firewall"]["profiles"]["public"].update(block_all=True)),
     "policy ignores rules": (13, lambda pc: pc.data["firewall"]["profiles"]["public"].update(local_rules=False)),
     "no address": (16, homeless),
-    "clock ahead": (17, lambda pc: setattr(faults.linux(pc), "behind", -600)),
+    "clock ahead": (17, lambda pc: faults.late(pc, -600)),
     "ICS disabled, and works": (18, lambda pc: pc.data["services"]["SharedAccess"].update(start="disabled")),
     "sshd configured wrongly": (19, lambda pc: faults.told(pc, sshd_config_ok=0, sshd_port=[])),
     "no host keys": (19, lambda pc: faults.told(pc, host_key=[], sshd_port=[], sshd_active=0)),

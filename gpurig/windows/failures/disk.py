@@ -70,4 +70,4 @@ def memory(case: Case) -> Failure | None:
 
 
 def _gb(size: float) -> str:
-    return f"{size / 10**9:.0f} GB"
+    return f"{size / 10**9:.{0 if size > 10**10 else 1}f} GB"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from gpurig.windows import inside, wire
+from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import GPU, Case, Failure
 from gpurig.windows.failures.names import NAMES
+from gpurig.windows.failures.starting import start
 
 SMI = "/usr/lib/wsl/lib/nvidia-smi"
 
@@ -54,7 +56,8 @@ def blocked(case: Case) -> Failure | None:
         said = (facts.nvidia_smi_out or "").strip().splitlines()
         found = f"{facts.nvidia_smi_path} ended with {facts.nvidia_smi_code}{f': {said[-1]}' if said else ''}"
     fix = "`wsl --shutdown` on the PC, as after an update of Windows' driver; if that does not help, update NVIDIA's driver on Windows. Never install one inside WSL."
-    return Failure(21, NAMES[21], GPU, found, meaning, fix)
+    actions = (Action("wsl_shutdown", says="shut WSL down"), start())
+    return Failure(21, NAMES[21], GPU, found, meaning, fix, actions)
 
 
 def cosmetic(case: Case) -> Failure | None:

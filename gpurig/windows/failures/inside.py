@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gpurig.windows import inside
 from gpurig.windows.failures.case import DISTRIBUTION, GUEST, SETTINGS, Case, Failure
 from gpurig.windows.failures.names import NAMES
 from gpurig.windows.failures.network import listens_inside
@@ -28,7 +29,8 @@ def clock(case: Case) -> Failure | None:
         found += f"; the PC last woke from sleep at {woke}"
     meaning = "With a wrong clock certificates look expired and apt refuses its lists. WSL before 2.1.1 forgot the time in sleep."
     fix = f"`rig connect {case.host} -- sudo hwclock -s`; {case.site('win_wsl')} installs a WSL that keeps it right."
-    return Failure(17, NAMES[17], DISTRIBUTION, found, meaning, fix)
+    actions = (inside.run(case.name, "clock", says=f"set the clock of {case.name} by Windows'"),)
+    return Failure(17, NAMES[17], DISTRIBUTION, found, meaning, fix, actions)
 
 
 def sshd(case: Case) -> Failure | None:

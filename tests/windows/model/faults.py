@@ -51,6 +51,13 @@ def told(machine: Machine, **facts: Any) -> None:
     data["facts"] |= facts
 
 
+def late(machine: Machine, seconds: int) -> None:
+    """The clock inside is behind."""
+    data = linux(machine).data
+    assert data is not None
+    data["behind"] = seconds
+
+
 def task(machine: Machine, element: str, value: str) -> None:
     """Change an element of the keeper's task."""
     found = machine.data["tasks"][TASK]
@@ -153,7 +160,7 @@ def _dns(machine: Machine) -> None:
 
 
 def _clock(machine: Machine) -> None:
-    linux(machine).behind = 7200
+    late(machine, 7200)
 
 
 def _sharing(machine: Machine) -> None:
@@ -249,11 +256,11 @@ FAULTS: dict[int, Fault] = {
     14: Fault(_hyperv, MIRRORED, mends=True),
     15: Fault(_not_mirrored, MIRRORED),
     16: Fault(_dns, mends=True),
-    17: Fault(_clock),
+    17: Fault(_clock, mends=True),
     18: Fault(_sharing, mends=True),
     19: Fault(_sshd, mends=True),
     20: Fault(_nothing, link=replace(WELL, smi=""), mends=True),
-    21: Fault(_blocked),
+    21: Fault(_blocked, mends=True),
     22: Fault(_nothing, link=replace(WELL, ldconfig="ldconfig: /usr/lib/wsl/lib/libcuda.so.1 is not a symbolic link")),
     23: Fault(_lint),
     24: Fault(_conf),

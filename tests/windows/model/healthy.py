@@ -56,12 +56,15 @@ def sizes(machine: Machine, found: Mapping[str, str]) -> dict[str, int]:
     }
 
 
+@simulates("clock")
+def clock_set(data: dict[str, Any], stdin: bytes) -> None:
+    data["behind"] = 0
+
+
 class GpuLinux(SimulatedLinux):
     """A Linux on that PC: it has the GPU, Windows' clock, and what .wslconfig said when its VM started."""
 
     machine: Machine
-    behind = 0
-    """Seconds that its clock is behind."""
     deaf = False
     """Its network is dead, until it starts anew."""
 
@@ -81,7 +84,7 @@ class GpuLinux(SimulatedLinux):
 
     def run(self, script: str, arguments: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
         now = int(datetime.fromisoformat(self.machine.data["now"]).timestamp())
-        self._made()["facts"] |= {"clock": now - self.behind, "dns_ok": int(not self.deaf)}
+        self._made()["facts"] |= {"clock": now - self._made().get("behind", 0), "dns_ok": int(not self.deaf)}
         if "address" not in self.changes:
             self._made()["facts"]["address"] = network.guest_address(self.machine)
         return super().run(script, arguments, stdin)
