@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,3 +47,11 @@ def test_what_is_recorded_of_each_failure_can_be_a_fixture(number: int, patient:
     assert judged(recording) == recording["about"]["failures"] == [one.number for one in failures.detect(case)]
     assert number in recording["about"]["failures"]
     assert anonymous(recording["state"]) == recording["state"]
+
+
+def test_no_password_of_a_variable_is_recorded(patient: Patient) -> None:
+    case = look(healthy())
+    secrets = {"win_keeper_password": "hunter22", "win_linux_public_key": "ssh-ed25519 AAAA", "mlflow_password": "x"}
+    case = replace(case, variables={**case.variables, **secrets})
+    text = json.dumps(recorded(case, records.require(patient.stack, "home")))
+    assert not [word for word in ("hunter22", "AAAA", "mlflow") if word in text]
