@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpurig.windows import topics
 from tests.windows.model import boot, wsl_vm
@@ -201,3 +203,34 @@ def test_the_keeper_stays_away_meanwhile_and_comes_back(variables: dict[str, Any
         assert talk(machine, actions, {}).failed() is None
     assert any(seen)
     assert machine.data["files"] == before
+
+
+@given(
+    size=st.integers(1, 1500),
+    part=st.floats(0.1, 1.0),
+    location=st.sampled_from(["", "C:\\Old", "c:\\old\\", "D:\\WSL", "E:\\WSL"]),
+    busy=st.sampled_from([[], ["run train (42)"]]),
+    foreign=st.booleans(),
+    move=st.booleans(),
+    discard=st.booleans(),
+    compact=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_every_wish_is_refused_or_settles_and_others_disks_stay(
+    size: int, part: float, location: str, busy: list[str], foreign: bool, **wishes: bool
+) -> None:
+    machine, linux = there(size=size, used=max(1, int(size * part)))
+    if foreign:
+        wsl_vm.install(machine, "Debian", "D:\\Debian")
+        wsl_vm.start(machine, "Debian")
+    linux.busy = busy
+    before = machine.snapshot()
+    variables = HERE | {"win_disk_location": location} | {f"win_disk_{name}": wish for name, wish in wishes.items()}
+    plan = decide(machine, variables)
+    if plan.refusals:
+        assert plan.actions == ()
+        assert location in {"D:\\WSL", "E:\\WSL"} or busy or foreign
+        return
+    converge(machine, "disk", variables)
+    assert machine.data["disks"].get("D:\\Debian\\ext4.vhdx") == before["disks"].get("D:\\Debian\\ext4.vhdx")
+    assert ("Debian" in machine.data["wsl"]["running"]) == foreign

@@ -212,6 +212,20 @@ def test_power_lost_at_any_step_is_made_up_for() -> None:
     raise AssertionError("more steps than were tried")
 
 
+@pytest.mark.parametrize("architecture", ["AMD64", "ARM64"])
+def test_everything_pinned_has_an_address_and_a_checksum(architecture: str) -> None:
+    machine = look(Machine(fresh(architecture=architecture)), "machine")["machine"]
+    version, msi = packages.msi(machine)
+    files = [msi, *filter(None, (packages.distribution(name, machine) for name in packages.distributions()))]
+    assert len(files) == 3
+    for file in files:
+        assert file.url.startswith("https://")
+        assert packages.is_sha256(file.sha256)
+        assert any(word in file.url for word in {"AMD64": ("amd64", "x64"), "ARM64": ("arm64",)}[architecture])
+    assert packages.version(version) >= packages.version(packages.MINIMUM)
+    assert topics.wanted("distribution", {}).name in packages.distributions()
+
+
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
     """PCs in every state that their owners left them in."""

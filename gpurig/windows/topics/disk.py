@@ -53,11 +53,10 @@ def plan(state: State, wanted: Wanted) -> Plan:
         file = present["vhd_path"].rpartition("\\")[2]
         present = {**present, "vhd_path": f"{wanted.location.rstrip(chr(92))}\\{file}"}
     smaller = _compact(state, present) if wanted.compact else Plan()
-    return Plan(
-        actions=(*moved.actions, *smaller.actions),
-        refusals=(*moved.refusals, *smaller.refusals),
-        warnings=smaller.warnings,
-    )
+    refusals = tuple(dict.fromkeys([*moved.refusals, *smaller.refusals]))
+    if refusals:
+        return Plan(refusals=refusals)
+    return Plan(actions=(*moved.actions, *smaller.actions), warnings=smaller.warnings)
 
 
 def _move(state: State, present: Distribution, wanted: Wanted) -> Plan:
