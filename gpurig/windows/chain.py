@@ -158,6 +158,9 @@ def _guest(case: Case) -> Told | None:
         return None
     if said and facts.systemd == "starting":
         return "WARN", f"{case.name} is still starting", "Look again in a minute."
+    if said and network.listens_inside(case):
+        advice = "The sshd inside listens: what is broken on the way to it stands above, or in what ssh says."
+        return "FAIL", said, advice
     if said:
         return "FAIL", said, f"{case.site('win_linux', 'sshd')} sets it up."
     if said is None and facts.problem:

@@ -185,6 +185,14 @@ ALONE = {13, 16}
 """What the laptop sees of a PC that says nothing; and a dead network, where the service that explains it could not be read."""
 
 
+def test_a_broken_way_is_not_blamed_on_the_sshd_at_its_end() -> None:
+    machine = healthy(reach="direct")
+    FAULTS[11].breaks(machine)
+    found = {one.what: one for one in chain.findings(look(machine, FAULTS[11].link, reach="direct"))}
+    assert found["WSL sshd"].level == found["portproxy"].level == "FAIL"
+    assert "stands above" in found["WSL sshd"].advice
+
+
 def test_from_outside_alone_a_silent_port_and_a_refused_key_are_known() -> None:
     silent = Case({}, variables(), Link(ports={22: "silent"}, ssh="no answer"))
     assert numbers(silent) == {13}

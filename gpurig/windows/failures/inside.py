@@ -36,7 +36,7 @@ def clock(case: Case) -> Failure | None:
 def sshd(case: Case) -> Failure | None:
     """19. ssh.socket holds the port, no host keys, a wrong configuration (systemd issue 36795, WSL issue 8853)."""
     facts = case.facts
-    if facts.problem or facts.systemd == "starting" or (listens_inside(case) and case.link.guest in (None, "")):
+    if facts.problem or facts.systemd == "starting" or listens_inside(case):
         return None
     if facts.sshd_installed is False:
         found, why = "no sshd is installed", ""
@@ -49,15 +49,12 @@ def sshd(case: Case) -> Failure | None:
         why = " Its port is that of the socket, not of sshd_config."
     elif facts.sshd_active is False:
         found, why = "ssh.service does not run", " `journalctl -u ssh` there says why."
-    elif not listens_inside(case):
+    else:
         others = ", ".join(facts.sshd_ports or ()) or "nowhere"
         found, why = f"it listens at {others}, not on port {case.port}", ""
-    else:
-        found, why = f"ssh says: {case.link.guest}", ""
     meaning = f"The sshd of {case.name} must listen on port {case.port}; Windows has port 22.{why}"
     fix = f"{case.site('win_linux', 'sshd')} sets it up, through Windows."
-    actions = case.planned("linux", "inside_run") if not listens_inside(case) else ()
-    return Failure(19, NAMES[19], GUEST, found, meaning, fix, actions)
+    return Failure(19, NAMES[19], GUEST, found, meaning, fix, case.planned("linux", "inside_run"))
 
 
 def degraded(case: Case) -> Failure | None:

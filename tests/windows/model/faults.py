@@ -19,6 +19,9 @@ from tests.windows.model.twins_sshd import INHERITED
 WELL = Link(ports={22: "open", 2222: "open"}, ssh="", guest="", smi="/usr/local/bin/nvidia-smi", cuda="0")
 """What the laptop sees of a PC that is well."""
 
+LOST = replace(WELL, guest="channel 0: open failed: connect failed: Connection refused")
+"""The way to the Linux inside is broken somewhere."""
+
 Breaks = Callable[[Machine], None]
 
 
@@ -250,15 +253,15 @@ FAULTS: dict[int, Fault] = {
     8: Fault(fails("ERROR_LOGON_TYPE_NOT_GRANTED")),
     9: Fault(_source, companions=frozenset({1})),
     10: Fault(_updated, mends=True),
-    11: Fault(_moved, DIRECT, mends=True),
-    12: Fault(_proxy, DIRECT, mends=True),
-    13: Fault(_firewall, DIRECT, link=replace(WELL, ports={22: "open", 2222: "silent"}), mends=True),
-    14: Fault(_hyperv, MIRRORED, mends=True),
+    11: Fault(_moved, DIRECT, link=LOST, mends=True),
+    12: Fault(_proxy, DIRECT, link=LOST, mends=True),
+    13: Fault(_firewall, DIRECT, link=replace(LOST, ports={22: "open", 2222: "silent"}), mends=True),
+    14: Fault(_hyperv, MIRRORED, link=LOST, mends=True),
     15: Fault(_not_mirrored, MIRRORED),
     16: Fault(_dns, mends=True),
     17: Fault(_clock, mends=True),
     18: Fault(_sharing, mends=True),
-    19: Fault(_sshd, mends=True),
+    19: Fault(_sshd, link=LOST, mends=True),
     20: Fault(_nothing, link=replace(WELL, smi=""), mends=True),
     21: Fault(_blocked, mends=True),
     22: Fault(_nothing, link=replace(WELL, ldconfig="ldconfig: /usr/lib/wsl/lib/libcuda.so.1 is not a symbolic link")),
@@ -270,7 +273,7 @@ FAULTS: dict[int, Fault] = {
     28: Fault(_eaten),
     29: Fault(_public, WINRM),
     30: Fault(_acl, mends=True),
-    31: Fault(_relay, mends=True),
+    31: Fault(_relay, link=LOST, mends=True),
     32: Fault(_docker, mends=True),
 }
 """Number → how it is brought about."""
