@@ -87,9 +87,7 @@ def rebuild(
     verdict = next((one.verdict for one in reports if one.verdict == "FAIL"), reports[-1].verdict)
     total = sum(parts.values())
     rows = [(part, f"{seconds:.1f} s") for part, seconds in [*parts.items(), ("total", total)]]
-    console.show(
-        c, {"host": host, "seconds": {**parts, "total": total}, "verdict": verdict}, console.table(rows)
-    )
+    console.show(c, {"host": host, "seconds": {**parts, "total": total}, "verdict": verdict}, console.table(rows))
     if verdict == "FAIL":
         raise VerificationError(f"{host} is back, but verification failed: `rig verify {host}` shows what.")
 
