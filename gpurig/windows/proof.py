@@ -5,6 +5,7 @@ The Linux half (PyTorch, environments, services) is checked by the same files as
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -112,22 +113,22 @@ def _restart(state: State, plan: Plan) -> Finding:
         return Finding(
             **what, verdict="FAIL", value=value, reason="So nothing starts WSL.", advice="`rig doctor` says why."
         )
-    booted, started = _time(machine["boot_time"]), _time(wsl["vm_started"])
-    if started is None or booted is None:
-        return Finding(
-            **what,
-            verdict="FAIL",
-            value="WSL does not run",
-            reason="The keeper does not keep it up.",
-            advice="`rig doctor` says why.",
-        )
-    value = f"Windows since {booted:%Y-%m-%d %H:%M} UTC, WSL since {started:%Y-%m-%d %H:%M} UTC"
-    if started - booted <= AT_START:
+    booted = _time(machine["boot_time"])
+    events = sorted((time, event) for time, event in map(_event, keeper["log"]) if time)
+    if not any(time < booted for time, _ in events):
+        reason = "Windows was not restarted since the keeper was set up. Restart it once, and verify again."
+        return Finding(**what, verdict="SKIP", value=f"Windows since {booted:%Y-%m-%d %H:%M} UTC", reason=reason)
+    up = next((time for time, event in events if event == "up" and time >= booted), None)
+    if up is None or wsl["vm_started"] is None:
+        reason = "The keeper did not bring it up since Windows started."
+        return Finding(**what, verdict="FAIL", value="WSL does not run", reason=reason, advice="`rig doctor` says why.")
+    value = f"the keeper had WSL up {(up - booted).total_seconds():.0f} s after Windows started"
+    if up - booted <= AT_START:
         return Finding(**what, verdict="PASS", value=value)
-    reason = (
-        "WSL was restarted since Windows started, so this says nothing about a start. Restart Windows once to see it."
+    reason = "Until then nobody reached the host."
+    return Finding(
+        **what, verdict="WARN", value=value, reason=reason, advice="C:\\ProgramData\\gpurig\\keeper.log says why."
     )
-    return Finding(**what, verdict="SKIP", value=value, reason=reason)
 
 
 def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str) -> Finding:
@@ -177,5 +178,14 @@ def _cuda(facts: Facts) -> str | None:
     return found[1] if found else None
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _event(line: str) -> tuple[datetime | None, str]:
+    """When, and what: one line of the keeper's log. None where it is no such line."""
+    try:
+        told = json.loads(line)
+        return _time(told["time"]), str(told["event"])
+    except (ValueError, TypeError, KeyError):
+        return None, ""

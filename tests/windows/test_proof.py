@@ -1,0 +1,101 @@
+"""The Windows half of verification, on simulated PCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gpurig.health.finding import Finding
+from gpurig.windows import proof, questions, topics
+from gpurig.windows.state import State
+from tests.windows.model import boot, clock
+from tests.windows.model.healthy import NAME, healthy, variables
+from tests.windows.model.pc import Machine
+from tests.windows.rounds import look
+
+DIRECT = {"reach": "direct"}
+
+
+def judged(machine: Machine, *, gpu: bool = True, toolkit: str = "", **entry: Any) -> dict[str, Finding]:
+    given = variables(**entry)
+    state: State = look(machine, *questions.sections(given), variables=given)
+    return {one.name: one for one in proof.judge(state, given, gpu=gpu, toolkit=toolkit)}
+
+
+def verdicts(machine: Machine, **more: Any) -> dict[str, str]:
+    return {name: one.verdict for name, one in judged(machine, **more).items()}
+
+
+def test_a_healthy_pc_that_was_restarted_passes() -> None:
+    machine = healthy()
+    boot.boot(machine)
+    clock.advance(machine, 5)
+    assert verdicts(machine, toolkit="12.8") == dict.fromkeys(
+        (
+            "WSL2 with systemd",
+            "sshd in WSL",
+            "survives a restart",
+            "portproxy is current",
+            "firewall as declared",
+            "nvidia-smi in WSL",
+            "CUDA toolkit against driver",
+        ),
+        "PASS",
+    )
+
+
+def test_before_the_first_restart_nothing_is_said_about_one() -> None:
+    found = judged(healthy())["survives a restart"]
+    assert found.verdict == "SKIP"
+    assert "Restart it once" in found.reason
+
+
+def test_a_pc_without_a_gpu_or_a_toolkit_skips_what_is_about_them() -> None:
+    found = verdicts(healthy(), gpu=False)
+    assert (found["nvidia-smi in WSL"], found["CUDA toolkit against driver"]) == ("SKIP", "SKIP")
+
+
+def _moved(machine: Machine) -> None:
+    machine.move_address()
+
+
+def _wide(machine: Machine) -> None:
+    machine.data["firewall"]["rules"]["gpurig-ssh"]["remote"] = ["any"]
+
+
+def _no_keeper(machine: Machine) -> None:
+    machine.data["tasks"].clear()
+
+
+def _passwords(machine: Machine) -> None:
+    machine.linux[NAME].data["facts"]["password_login"] = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (_moved, "portproxy is current"),
+        (_wide, "firewall as declared"),
+        (_no_keeper, "survives a restart"),
+        (_passwords, "sshd in WSL"),
+    ],
+)
+def test_what_is_wrong_fails_and_nothing_else(wrong: Callable[[Machine], None], name: str) -> None:
+    machine = healthy(**DIRECT)
+    wrong(machine)
+    assert [one for one, verdict in verdicts(machine, **DIRECT).items() if verdict == "FAIL"] == [name]
+
+
+def test_a_toolkit_newer_than_the_driver_knows_fails() -> None:
+    assert verdicts(healthy(), toolkit="14.0")["CUDA toolkit against driver"] == "FAIL"
+
+
+def test_a_state_that_could_not_be_read_is_one_failure_in_its_own_words() -> None:
+    machine, given = healthy(), variables()
+    state = dict(look(machine, *questions.sections(given), variables=given))
+    state["network"] = {"error": {"message": "no such class", "id": "x", "hresult": "0x80041002"}}
+    (found,) = proof.judge(state, given, gpu=True, toolkit="")  # type: ignore[arg-type]
+    assert (found.verdict, found.reason) == ("FAIL", "network: no such class")
+    assert topics.decide("network", state, given).refusals  # type: ignore[arg-type]
