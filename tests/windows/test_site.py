@@ -9,7 +9,7 @@ import pytest
 
 from gpurig.windows.topics.power import FAST_STARTUP
 from tests.windows.home import NAME, Home
-from tests.windows.model import wsl_vm
+from tests.windows.model import boot, clock, wsl_vm
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,14 @@ def test_it_trains(ready: Home) -> None:
 
 def test_the_doctor_finds_nothing(ready: Home) -> None:
     assert "FAIL" not in ready.rig("doctor", "home").stdout
+
+
+def test_it_survives_a_restart_with_nobody_logged_on(ready: Home) -> None:
+    boot.boot(ready.machine)
+    clock.advance(ready.machine, 3)
+    assert ready.inside("cat /proc/1/comm") == "systemd"
+    (report,) = json.loads(ready.rig("--json", "verify", "home", "--quick", check=False).stdout)
+    assert {one["name"]: one["verdict"] for one in report["results"]}["survives a restart"] == "PASS"
 
 
 def test_a_reinstalled_windows_is_brought_back_once_its_new_key_is_confirmed(ready: Home) -> None:
