@@ -35,10 +35,21 @@ function Invoke-Native {
     $out = New-Object System.IO.MemoryStream
     $err = New-Object System.IO.MemoryStream
     $readers = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
-    if ($Bytes.Length) { $process.StandardInput.BaseStream.Write($Bytes, 0, $Bytes.Length) }
-    # Not the writer around it: closing that may put a byte order mark behind the last byte.
-    $process.StandardInput.BaseStream.Close()
-    if ($process.WaitForExit(1000 * $Seconds)) { $answer.code = $process.ExitCode } else { $process.Kill() }
+    # A program that hangs before it reads must not hold us, and one that ended without reading has told why: neither is an error here.
+    $limit = 1000 * $Seconds
+    $told = $true
+    try {
+        $stream = $process.StandardInput.BaseStream
+        if ($Bytes.Length) { $told = $stream.WriteAsync($Bytes, 0, $Bytes.Length).Wait($limit) }
+        # Not the writer around it, which has a mind of its own about byte order marks.
+        if ($told) { $stream.Close() }
+    } catch { $told = $true }
+    if ($told -and $process.WaitForExit([Math]::Max(0, $limit - [int]$watch.ElapsedMilliseconds))) {
+        $answer.code = $process.ExitCode
+    } else {
+        # It may end by itself just now.
+        try { $process.Kill() } catch { [void]$_ }
+    }
     # A daemon that inherited the pipes would keep them open for ever.
     [void][Threading.Tasks.Task]::WaitAll($readers, 2000)
     $answer.out = ConvertTo-Base64 $out.ToArray()
