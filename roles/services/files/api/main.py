@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,9 @@ STOP_SECONDS = 15
 """How long requests that are being answered may take when the service is stopped; systemd waits for 20 s."""
 
 ADDRESS = "127.0.0.1"
+REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+"""What the login in front of it answers by itself: nobody used the service."""
+
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -132,10 +136,11 @@ class Counted:
             status = message.get("status", status)
             await send(message)
 
-        self._figures.last.set_to_current_time()
         try:
             await self._app(scope, receive, noted)
         finally:
+            if status not in REFUSED:
+                self._figures.last.set_to_current_time()
             self._figures.seconds.observe(time.perf_counter() - started)
             self._figures.answers.labels(status).inc()
 

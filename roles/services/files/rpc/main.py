@@ -130,9 +130,14 @@ def main() -> None:
 
 
 def said(error: Exception) -> str:
-    """What went wrong; of an error in the worker, its own words without the traceback."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("On WorkerInfo")]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """What went wrong in one line; of an error in the worker its own words, which its traceback has around it."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if "On WorkerInfo(" not in first:
+        return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+    after = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] if starts else []
+    return (after or lines[1:] or lines)[0]
 
 
 def end_with(worker: int) -> None:
