@@ -7,34 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from gpurig import gpus
+from gpurig import gpu_key
 from gpurig.mistakes import did_you_mean
 from gpurig.offers import Wish
 from gpurig.providers import RENTERS
 from gpurig.spec import HostSpec
-
-
-def _canonical(name: str) -> str:
-    found = gpus.find(name)
-    if found is None:
-        several = gpus.ambiguous(name)
-        if several:
-            raise ValueError(f"which one: {' or '.join(several)}?")
-        raise ValueError(f"no such GPU is known{did_you_mean(name, gpus.names())}; see gpurig/gpus.toml for the names")
-    return found.name
-
-
-def _no_mapping(value: Any) -> Any:
-    """A mapping comes here only where it has a mistake of its own; it must not hide those of other keys."""
-    if isinstance(value, dict):
-        unknown = _unknown(value)
-        what = f"unknown key {unknown[0]!r}" if unknown else "`name` is missing"
-        raise ValueError(f"{what}; write {{name: RTX 4090, count: 1}}")  # noqa: TRY004 (pydantic passes no TypeError on)
-    return value
-
-
-def _unknown(nested: dict[Any, Any]) -> list[str]:
-    return sorted(str(key) for key in nested if key not in ("name", "count", "memory"))
 
 
 def _share(value: Any) -> Any:
@@ -63,18 +40,10 @@ def _of_a_vendor(name: str) -> str:
 
 
 PERCENT = 100
-GpuName = Annotated[str, AfterValidator(_canonical), BeforeValidator(_no_mapping)]
 Money = Annotated[Decimal, Field(gt=0, le=10_000, decimal_places=4)]
 Excluded = Annotated[str, StringConstraints(pattern=r"^[a-z]+/.+$"), AfterValidator(_of_a_vendor)]
 RenterName = Literal["vastai", "runpod", "lambdalabs", "digitalocean", "paperspace"]
 """Vendors that one host may be rented from as it comes; AWS is not among them, since Pulumi's program makes its machines."""
-
-
-def _name_or_mapping(schema: dict[str, Any]) -> None:
-    """Both ways to write `gpu`, for editors."""
-    keys: dict[str, Any] = {"name": {"type": "string"}, "count": {"type": "integer"}, "memory": {"type": "number"}}
-    mapping = {"type": "object", "properties": keys, "required": ["name"], "additionalProperties": False}
-    schema["anyOf"] = [{"type": schema.pop("type")}, mapping]
 
 
 class RentalSpec(HostSpec):
@@ -82,9 +51,9 @@ class RentalSpec(HostSpec):
 
     fixed: ClassVar[frozenset[str]] = frozenset({"provider", "gpu", "count", "disk", "image", "interruptible"})
 
-    gpu: GpuName = Field(
+    gpu: gpu_key.WantedGpu = Field(
         description="Model by its canonical name, such as RTX 4090 (gpurig/gpus.toml); or {name, count, memory}.",
-        json_schema_extra=_name_or_mapping,
+        json_schema_extra=gpu_key.name_or_mapping(*gpu_key.WISH),
     )
     count: int = Field(default=1, ge=1, le=16, description="How many GPUs.")
     memory: float | None = Field(default=None, gt=0, le=2048, description="Least memory of each GPU, in GB.")
@@ -117,16 +86,7 @@ class RentalSpec(HostSpec):
     @classmethod
     def _flat(cls, data: Any) -> Any:
         """`gpu: {name, count, memory}` is another way to write three keys."""
-        if not isinstance(data, dict) or not isinstance(data.get("gpu"), dict):
-            return data
-        nested = dict(data["gpu"])
-        if _unknown(nested) or "name" not in nested:
-            return data  # said by the key itself
-        twice = sorted({"count", "memory"} & set(nested) & set(data))
-        if twice:
-            raise ValueError(f"gpu.{twice[0]}: `{twice[0]}` is written twice")
-        rest = {key: value for key, value in data.items() if key != "gpu"}
-        return {**rest, "gpu": nested.pop("name"), **nested}
+        return gpu_key.flat(data, gpu_key.WISH)
 
     def wish(self, exclude: frozenset[tuple[str, str]] = frozenset()) -> Wish:
         """What is looked for among offers. exclude: machines that proved bad, besides those of the entry."""

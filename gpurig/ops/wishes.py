@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from gpurig import accounts, config, providers
 from gpurig.engine import configured
 from gpurig.errors import ConfigError
+from gpurig.gpu_key import WantedGpu
 from gpurig.mistakes import did_you_mean
 from gpurig.ops import console
 from gpurig.ops.place import stack_if_any, stack_of
-from gpurig.rental import GpuName, Money, RentalSpec
+from gpurig.rental import Money, RentalSpec
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -27,7 +28,7 @@ class Asked(RentalSpec):
     """A wish whose GPU and price may be left open."""
 
     provider: str = ""
-    gpu: GpuName | None = None  # type: ignore[assignment]  # a host's entry must name it
+    gpu: WantedGpu | None = None  # type: ignore[assignment]  # a host's entry must name it
     max_price: Money | None = None  # type: ignore[assignment]  # likewise
 
 

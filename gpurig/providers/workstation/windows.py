@@ -133,6 +133,7 @@ class WindowsSpec(Registered):
 
     fixed: ClassVar[frozenset[str]] = frozenset({"provider", "os"})
     console: ClassVar[str] = "Compare it with the last line that bootstrap's script printed on the PC"
+    drivers: ClassVar[str] = "windows"
 
     os: Literal["windows-wsl2"]
     user: Account = Field(description="Windows account that owns WSL's distributions; an administrator.")
@@ -186,7 +187,8 @@ class WindowsSpec(Registered):
         return Guest(name=f"{host}-wsl", endpoint=endpoint, capabilities=self.capabilities())
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        return windows_checks.problems(self)
+        yield from super().problems()
+        yield from windows_checks.problems(self)
 
     def host_variables(self) -> dict[str, Any]:
         wsl, name = self.wsl, self.wsl.distribution.name
