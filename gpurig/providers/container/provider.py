@@ -104,10 +104,17 @@ class Provider:
         )
 
     def _start(self, machine: Machine, order: Order, *, fresh: bool) -> None:
-        """Start it. Where its port is taken: a chosen one is chosen anew, but never at the cost of a machine that ran."""
+        """Start it. One that cannot start is made anew by the next run, but never at the cost of a machine that ran."""
         try:
             self._podman.run("start", machine.id)
         except PodmanError as error:
+            if "address already in use" not in error.stderr and fresh:
+                # Podman's settings are fixed when a container is made: this one would fail again with mended ones.
+                self.end(order.stack, machine)
+                raise RigError(
+                    f"{order.owner.host}: {error}\nWhat was made of the host is removed; when this is mended, run this "
+                    "again and it is made anew."
+                ) from error
             if "address already in use" not in error.stderr:
                 raise
             if order.spec.port:
