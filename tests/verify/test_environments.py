@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gpurig import catalogue, environments, installation, lockfile
+from gpurig import catalogue, environments, installation, lockfile, smoke
 from gpurig.environments import Environment, Lock
 from gpurig.verification import Target
 
@@ -213,11 +212,11 @@ def test_smoke(
         answer = host.run(
             as_user(f"cd {one.folder} && {with_variables} && timeout {seconds} .venv/bin/python smoke.py")
         )
-        problem, found = _judge(answer.rc, answer.stdout, answer.stderr, seconds)
+        problem, found = smoke.judge(answer.rc, answer.stdout, answer.stderr, seconds)
         check(
             f"{one.name}: smoke test",
             not problem,
-            value=problem or _summary(found),
+            value=problem or smoke.summary(found),
             expected="trains, and every figure is finite",
             reason="The environment cannot do what it is for.",
             advice=f"See it happen: `rig connect {target.host.name} -- sh -c "
@@ -250,25 +249,3 @@ def _content(host: Any, path: str) -> bytes | None:
     answer = host.run("cat %s", path)
     content: bytes = answer.stdout_bytes
     return content if answer.rc == 0 else None
-
-
-def _judge(status: int, out: str, err: str, seconds: int) -> tuple[str, dict[str, Any]]:
-    """What is wrong with a smoke test, empty where nothing is; and what it said."""
-    last = (out.strip().splitlines() or [""])[-1]
-    if status:
-        said = (err.strip().splitlines() or [last])[-1]
-        return (f"gave up after {seconds} s" if status == 124 else f"exit code {status}: {said}"), {}
-    try:
-        found = json.loads(last)
-        figures = {key: value for key, value in found.items() if isinstance(value, int | float)}
-    except (ValueError, AttributeError):
-        return f"no JSON object: {last[:200]}", {}
-    wrong = [f"{key} is {value}" for key, value in figures.items() if not math.isfinite(value) or value < 0]
-    if not {"task", "seconds"} <= set(found) or len(figures) < 2 or figures.get("seconds", 0) <= 0:
-        return f"it does not say task, seconds and at least one figure: {last[:200]}", found
-    return ", ".join(wrong), found
-
-
-def _summary(found: dict[str, Any]) -> str:
-    figures = [f"{key} {value}" for key, value in found.items() if isinstance(value, int | float)]
-    return f"{found['task']}: {', '.join(figures)}"
