@@ -22,6 +22,21 @@ OF_SOURCE = ("url", "commit", "lock", "extras", "torch", "cuda")
 URL = re.compile(r"(https|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+|/\S+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
+AT_BUILD = ("dependencies", "optional-dependencies", "requires-python")
+"""Keys of [project] that count here, and that `dynamic` would leave to a build of the project, which nobody runs."""
+
+ELSEWHERE = {
+    "sources": "no host could install what is not on a package index. Name a version that is there; a repository is "
+    "written as tool.gpurig.source, and `rig env lock NAME --build cu126` chooses PyTorch's build",
+    **dict.fromkeys(
+        ("index", "index-url", "extra-index-url", "find-links", "no-index"),
+        "a lock does not hold the address, so hosts would not look there. `rig env lock NAME --build cu126` chooses "
+        "PyTorch's build; for a mirror set UV_DEFAULT_INDEX, here as an environment variable and for hosts in the role "
+        "variable environments_variables",
+    ),
+}
+"""Keys of tool.uv that take packages from somewhere else: why they are refused, and what to write."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
@@ -129,7 +144,25 @@ def check(data: Mapping[str, Any], file: str, instead: Mapping[str, Any] | None 
         variables={name: str(value) for name, value in variables.items()},
         source=_source(reader, own, instead, Path(file).parent.name) if "source" in own or instead else None,
     )
-    return settings, reader.problems
+    return settings, list(dict.fromkeys([*reader.problems, *unlockable(data, file)]))
+
+
+def unlockable(data: Mapping[str, Any], file: str) -> list[str]:
+    """The keys of a parsed pyproject.toml because of which its lock would hold less than is wanted, or nothing."""
+    reader = _Reader(file)
+    dynamic: Any = reader.table(data, "project").get("dynamic")
+    for name in AT_BUILD:
+        if _list(dynamic) and name in dynamic:
+            reader.wrong(
+                "project.dynamic",
+                f"found {name!r}, which only a build of the project would fill in; take it out of there, and write "
+                f"project.{name} itself",
+            )
+    uv = reader.table(reader.table(data, "tool"), "tool.uv")
+    for key, table in (("tool.uv", uv), ("tool.uv.pip", reader.table(uv, "tool.uv.pip"))):
+        for name in (name for name in ELSEWHERE if name in table):
+            reader.wrong(f"{key}.{name}", f"take it out: {ELSEWHERE[name]}")
+    return reader.problems
 
 
 def _source(reader: _Reader, own: Mapping[str, Any], instead: Mapping[str, Any] | None, name: str) -> Source:

@@ -21,6 +21,9 @@ _CUDA = re.compile(
 )
 """CUDA's version as locked packages tell it: `cuda-toolkit==13.0.2`, `nvidia-cuda-runtime-cu12==12.8.90`, `torch==2.9.1+cu128`."""
 
+_ENTRY = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^]]*\])?==\S+( ; .+?)? +--hash=\w+:\w+")
+"""A version of a package with the hash of its first file."""
+
 _TORCH = re.compile(r"^torch==([^\s+]+)", re.MULTILINE)
 
 
@@ -48,6 +51,17 @@ def pins(lock: str, markers: Mapping[str, str]) -> dict[str, str]:
         if requirement.marker is None or requirement.marker.evaluate({**markers, "extra": ""}):
             found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
     return found
+
+
+def entries(lock: str) -> list[str]:
+    """The lock's entries, each with its hashes in one line."""
+    lines = re.sub(r"\s*\\\n\s*", " ", lock).splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def without_hash(lock: str) -> list[str]:
+    """The entries that are no version of a package with a hash, such as a folder's path: no host can install them."""
+    return [entry for entry in entries(lock) if not _ENTRY.match(entry)]
 
 
 def compare(wanted: Mapping[str, str], installed: Mapping[str, str]) -> Difference:

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from gpurig import conda, environment_keys, lockfile
 from gpurig.environments import CONDA, LOCK, PROJECT
 from gpurig.errors import ConfigError, RigError
+from gpurig.mistakes import did_you_mean
 
 BUILD = re.compile(r"cpu|cu\d{2,3}")
 
@@ -54,6 +55,15 @@ def lock(folder: Path, *, build: str = "", upgrade: bool = False, report: Callab
     return written
 
 
+def unknown(folder: Path) -> ConfigError:
+    """What is said of an environment that is not there."""
+    close = did_you_mean(folder.name, (path.parent.name for path in folder.parent.glob(f"*/{PROJECT}")))
+    return ConfigError(
+        f"{folder / PROJECT}: there is none{close}. `rig env new {folder.name}` makes a new environment; "
+        "`rig env list` shows all."
+    )
+
+
 def least_python(specifier: str) -> str:
     """The oldest minor version of Python 3 that a specifier such as `>=3.10,<3.12` admits: `3.10`."""
     admitted = SpecifierSet(specifier)
@@ -78,9 +88,7 @@ def _public(rest: str) -> str:
 def _project(folder: Path) -> dict[str, object]:
     file = folder / PROJECT
     if not file.is_file():
-        raise ConfigError(
-            f"{file}: there is none. `rig env new {folder.name}` makes a new environment; `rig env list` shows all."
-        )
+        raise unknown(folder)
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -117,6 +125,7 @@ def _compile(folder: Path, data: dict[str, object], build: str, *, upgrade: bool
             command += [f"--torch-backend={build}", f"--constraints={given}"]
         _run(command, folder, target)
         text = new.read_text(encoding="utf-8")
+        _installable(text, folder, target)
         if build and (found := lockfile.build_of(text)) != build:
             raise RigError(
                 f"{target}: was not written: what uv found is built for {found or 'nothing in particular'}, not for {build}. "
@@ -127,6 +136,20 @@ def _compile(folder: Path, data: dict[str, object], build: str, *, upgrade: bool
         shutil.copy(new, beside)
         beside.replace(target)
     return target
+
+
+def _installable(text: str, folder: Path, target: Path) -> None:
+    """Raise ConfigError where a host could not install this lock, or it holds nothing to install."""
+    key = f"{folder / PROJECT}: project.dependencies"
+    problems = [
+        f"{key}: {entry!r} is no version of a package with a hash, so no host could install it; name a version that a "
+        "package index has, or write a repository as tool.gpurig.source."
+        for entry in lockfile.without_hash(text)
+    ]
+    if not lockfile.entries(text):
+        problems = [f'{key}: there is nothing to install; write a list, such as ["numpy"].']
+    if problems:
+        raise ConfigError("\n".join([*problems, f"{target}: was not written."]))
 
 
 def _run(command: Sequence[str], folder: Path, target: Path) -> None:

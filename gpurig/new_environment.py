@@ -37,7 +37,8 @@ def make(root: Path, name: str, origin: str, *, report: Callable[[str], object])
         raise ConfigError(f"{folder} exists already; nothing was changed. Choose another name, or remove it first.")
     found = origins.read(origin, report)
     project = completed(found) if found.project else written(name, found)
-    if problems := environment_keys.check(tomllib.loads(project), origin or "pyproject.toml")[1]:
+    file = str(Path(origin) / "pyproject.toml") if Path(origin).is_dir() else origin
+    if problems := environment_keys.check(tomllib.loads(project), file)[1]:
         raise ConfigError("\n".join(problems))
     files = {"smoke.py": smoke(found.packages).encode(), **found.files, "pyproject.toml": project.encode()}
     root.mkdir(parents=True, exist_ok=True)

@@ -198,7 +198,10 @@ def _of_repository(folder: Path, source: Mapping[str, Any]) -> Origin:
         found = _of_folder(folder)
         if not found.project:
             return replace(found, source=source)
-        own = _project(folder / "pyproject.toml")["project"]
+        data = _project(folder / "pyproject.toml")
+        own = data["project"]
+        if problems := environment_keys.unlockable(data, f"{source['url']}, pyproject.toml"):
+            raise ConfigError("\n".join(problems))
         return Origin(
             python=own.get("requires-python", PYTHON),
             dependencies=found.packages,

@@ -50,15 +50,13 @@ def env(
 
 
 def _list(c: Context, folder: Path, name: str) -> None:
-    from gpurig import catalogue
+    from gpurig import catalogue, locking
 
+    if name and name not in catalogue.environments():
+        raise locking.unknown(folder / name)
     rows = [_row(folder / known) for known in catalogue.environments() if name in ("", known)]
     lines = [(row["name"], row["python"], row["disk"], ", ".join(row["builds"]) or "-") for row in rows]
-    parts = (
-        [console.table([("ENVIRONMENT", "PYTHON", "DISK", "BUILDS"), *lines])]
-        if rows
-        else ["There is no such environment."]
-    )
+    parts = [console.table([("ENVIRONMENT", "PYTHON", "DISK", "BUILDS"), *lines])]
     parts += ["\n".join(problem for row in rows for problem in row["problems"])]
     console.show(c, rows, "\n\n".join(part for part in parts if part))
 

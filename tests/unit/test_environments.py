@@ -119,6 +119,30 @@ def test_a_dependency_that_cannot_be_locked_is_named(folder: Path, line: str) ->
         environments.read(folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ('[tool.uv.sources]\nmylib = { path = "../mylib" }', "tool.uv.sources", "tool.gpurig.source"),
+        ('[[tool.uv.index]]\nurl = "https://h/simple"', "tool.uv.index", "UV_DEFAULT_INDEX"),
+        ('[tool.uv.pip]\nextra-index-url = ["https://h/simple"]', "tool.uv.pip.extra-index-url", "--build cu126"),
+    ],
+)
+def test_what_hosts_could_not_find_is_refused_by_its_key(folder: Path, text: str, key: str, said: str) -> None:
+    (folder / "pyproject.toml").write_text(f"{PROJECT}{text}\n")
+    with pytest.raises(ConfigError) as refused:
+        environments.read(folder)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{folder / 'pyproject.toml'}: {key}: take it out: ")
+    assert said in line
+
+
+@pytest.mark.parametrize("name", ["dependencies", "optional-dependencies", "requires-python"])
+def test_what_only_a_build_would_fill_in_is_refused(folder: Path, name: str) -> None:
+    (folder / "pyproject.toml").write_text(PROJECT.replace("[tool", f'dynamic = ["version", "{name}"]\n[tool'))
+    with pytest.raises(ConfigError, match=rf"project\.dynamic: found '{name}', .* write project\.{name} itself"):
+        environments.read(folder)
+
+
 def test_all_mistakes_are_told_at_once(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[project]\n[tool.gpurig]\ndisk_gb = -1\nvariables = { "1" = "x" }\n')
     (folder / "smoke.py").unlink()

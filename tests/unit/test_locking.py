@@ -70,6 +70,30 @@ class TestLock:
         with pytest.raises(ConfigError, match="`rig env new mine` makes a new environment"):
             locking.lock(tmp_path / "mine", report=print)
 
+    def test_a_lock_that_no_host_could_install_is_not_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = "../mylib\nsix==1.17.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\nidna==3.10\n"
+        folder = write(tmp_path / "mine")
+        before = (folder / "requirements.lock").read_bytes()
+        monkeypatch.setattr(locking, "_run", lambda command, *_: written(command, made))
+        with pytest.raises(ConfigError) as refused:
+            locking.lock(folder, report=print)
+        lines = str(refused.value).splitlines()
+        key = f"{folder}/pyproject.toml: project.dependencies:"
+        assert [line.partition(" is no version of a package with a hash")[0] for line in lines] == [
+            f"{key} '../mylib'",
+            f"{key} 'idna==3.10'",
+            f"{folder}/requirements.lock: was not written.",
+        ]
+        assert (folder / "requirements.lock").read_bytes() == before
+
+    def test_an_empty_lock_is_not_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = write(tmp_path / "mine")
+        monkeypatch.setattr(locking, "_run", lambda command, *_: written(command, "# nothing\n"))
+        with pytest.raises(ConfigError, match=r"project\.dependencies: there is nothing to install; write a list"):
+            locking.lock(folder, report=print)
+
     def test_what_fails_leaves_the_lock_that_was_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = write(tmp_path / "mine", more="[project.optional-dependencies]\n")
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -85,6 +109,12 @@ class TestLock:
         with pytest.raises(RigError, match=r"requirements\.lock: could not be made from .*uv says:"):
             locking.lock(folder, report=print)
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def written(command: list[str], lock: str) -> None:
+    """Do as if uv had made this lock."""
+    (file,) = [word for word in command if word.startswith("--output-file=")]
+    Path(file.partition("=")[2]).write_text(lock)
 
 
 class TestConda:
@@ -174,6 +204,8 @@ class TestCommand:
             (["list", "--upgrade"], "rig env list: takes no --upgrade"),
             (["lock", "--build", "cpu"], "NAME is missing; say which environment"),
             (["lock", "nowhere"], "`rig env new nowhere` makes a new environment"),
+            (["list", "nowhere"], "`rig env new nowhere` makes a new environment"),
+            (["list", "pytorh"], "there is none (did you mean 'pytorch'?)"),
         ],
     )
     def test_wrong_use_is_told(self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

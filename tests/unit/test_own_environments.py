@@ -104,6 +104,10 @@ class TestNew:
             ("[tool.poetry]\n", "has no table [project]"),
             ("[project\n", "cannot be read as TOML"),
             ('[project]\nrequires-python = ">=3"\n[tool.gpurig]\ndisk = 1\n', "tool.gpurig.disk: unknown key"),
+            (
+                '[project]\nname = "x"\ndynamic = ["version", "dependencies"]\n',
+                "pyproject.toml: project.dynamic: found 'dependencies'",
+            ),
         ],
     )
     def test_a_project_that_is_broken_is_refused(self, tmp_path: Path, text: str, said: str) -> None:
@@ -199,6 +203,12 @@ class TestRepository:
         folder = make(tmp_path / "mine", f"{repository}@{commit}")
         assert project_of(folder)["project"]["dependencies"] == ["six", "ipykernel"]
         assert project_of(folder)["tool"]["gpurig"]["source"] == {"url": str(repository), "commit": commit}  # type: ignore[index]  # TOML
+
+    def test_dependencies_that_only_its_build_knows_are_said(self, repository: Path, tmp_path: Path) -> None:
+        (repository / "pyproject.toml").write_text('[project]\nname = "x"\ndynamic = ["dependencies"]\n')
+        commit = committed(repository)
+        with pytest.raises(ConfigError, match=r"pyproject\.toml: project\.dynamic: found 'dependencies'"):
+            make(tmp_path / "mine", f"{repository}@{commit}")
 
     def test_a_commit_that_is_not_there_is_said(self, repository: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=f"--from {repository}@{'a' * 40}: git says: "):
