@@ -25,7 +25,7 @@ from pydantic import (
     create_model,
 )
 
-from gpurig import catalogue, exposure, host_checks, providers, stack_file
+from gpurig import catalogue, exposure, host_checks, providers, service_checks, stack_file
 from gpurig.budget import Budget
 from gpurig.errors import ConfigError
 from gpurig.health import thresholds
@@ -190,7 +190,9 @@ def _cross_checks(config: StackConfig, source: str) -> list[str]:
                     f"{source}: {NAMESPACE}:hosts.{name}.{key}: {value} is already {claimed[value]}'s; write another."
                 )
             claimed.setdefault(value, name)
-        found = [*exposure.problems(spec.services, spec.expose, spec.variables), *host_checks.problems(spec)]
+        first = service_checks.first_port(spec)
+        exposed = exposure.problems(spec.services, spec.expose, spec.variables, first_port=first)
+        found = [*exposed, *host_checks.problems(spec)]
         mistakes += [f"{source}: {NAMESPACE}:hosts.{name}.{key}: {problem}." for key, problem in found]
         known = catalogue.role_variables()
         for variable in spec.variables:

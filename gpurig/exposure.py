@@ -19,7 +19,7 @@ from gpurig.services import Service
 OFFSET = 10_000
 """An exposed service has its own port plus this."""
 
-LAST_PORT = 65_535
+SSH_PORT, LAST_PORT = 22, 65_535
 
 WIDEST = {4: 8, 6: 16}
 """IP version → the shortest prefix that still is a network of somebody's: 10.0.0.0/8, fd00::/16."""
@@ -47,16 +47,26 @@ def of_host(names: tuple[str, ...], expose: Mapping[str, str], variables: Mappin
 
 
 def problems(
-    names: tuple[str, ...], expose: Mapping[str, str], variables: Mapping[str, Any]
+    names: tuple[str, ...], expose: Mapping[str, str], variables: Mapping[str, Any], *, first_port: int = 1
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with a host's services, their ports and their exposure: key of the host's entry → what to do."""
+    """What is wrong with a host's services, their ports and their exposure: key of the host's entry → what to do.
+
+    first_port: the lowest one that the services' user may listen at.
+    """
     known = catalogue.services()
     ports = variables.get("services_ports") or {}
     sound = {name: port for name, port in ports.items() if _is_port(port)} if isinstance(ports, Mapping) else {}
-    if not isinstance(ports, Mapping):
-        yield "variables.services_ports", f"found {ports!r}: write a map such as {{jupyter: 8889}}"
     for name in (set(ports) - set(sound)) if isinstance(ports, Mapping) else ():
-        yield f"variables.services_ports.{name}", f"found {ports[name]!r}: write a port from 1 to {LAST_PORT}"
+        yield (
+            f"variables.services_ports.{name}",
+            f"found {ports[name]!r}: write a port from {first_port} to {LAST_PORT}",
+        )
+    for name, port in sound.items():
+        if port == SSH_PORT:
+            yield f"variables.services_ports.{name}", f"found {port}: SSH listens there; write another port"
+        elif port < first_port:
+            problem = f"found {port}: services run as a user who is not root, and may not listen there"
+            yield f"variables.services_ports.{name}", f"{problem}; write a port from {first_port} to {LAST_PORT}"
     there = services.of_variables(tuple(name for name in names if name in known), {"services_ports": sound})
     for name, source in expose.items():
         key = f"expose.{name}"

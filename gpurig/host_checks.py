@@ -6,35 +6,17 @@ same again, since variables may come from elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from gpurig import catalogue, exposure, services
+from gpurig import catalogue, exposure, service_checks, services
 from gpurig.errors import ConfigError
 from gpurig.mistakes import did_you_mean
+from gpurig.service_checks import is_template, map_of
 from gpurig.spec import HostSpec
 
-SSH_PORT = 22
-
-MEMORY = re.compile(r"infinity|[0-9]+(\.[0-9]+)?\s*[BKMGTPE]?|[0-9]+(\.[0-9]{1,2})?%")
-"""What systemd takes for MemoryMax (systemd.resource-control); nought and more than 100% it does not."""
-
-OF_LUPINE = {
-    "services_lupine_url": "write the address of its server program",
-    "services_lupine_sha256": "write the SHA-256 of the file at services_lupine_url, 64 hexadecimal digits",
-}
-"""Variables that Lupine needs, since it comes from no package → what to write."""
-
-SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-MAPS = {
-    "environments_sources": "{nanochat: {url: /srv/nanochat, commit: …}}",
-    "services_environments": "{jupyter: pytorch}",
-    "services_memory_max": "{jupyter: 16G}",
-}
-"""Variables that are maps → an example of each."""
+SOURCES = "{nanochat: {url: /srv/nanochat, commit: …}}"
+"""What environments_sources may look like."""
 
 
 def problems(spec: HostSpec) -> Iterator[tuple[str, str]]:
@@ -43,63 +25,21 @@ def problems(spec: HostSpec) -> Iterator[tuple[str, str]]:
         for name in dict.fromkeys(names):
             if names.count(name) > 1:
                 yield key, f"{name} is there twice; name it once"
-    for variable, example in MAPS.items():
-        value = spec.variables.get(variable, {})
-        if not isinstance(value, Mapping) and not _template(value):
-            yield f"variables.{variable}", f"found {value!r}: write a map such as {example}"
+    sources = spec.variables.get("environments_sources", {})
+    if not isinstance(sources, Mapping) and not is_template(sources):
+        yield "variables.environments_sources", f"found {sources!r}: write a map such as {SOURCES}"
     yield from spec.problems()
-    yield from _settings_of_services(spec)
-    yield from _lupine(spec)
+    yield from service_checks.problems(spec)
     yield from _what_services_run_from(spec)
     yield from _folders(spec)
     yield from _gpu_software(spec)
 
 
-def _map(spec: HostSpec, variable: str) -> Mapping[Any, Any]:
-    """A variable that is a map; empty where it is none, or a template, whose value only Ansible knows."""
-    found = spec.variables.get(variable)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _settings_of_services(spec: HostSpec) -> Iterator[tuple[str, str]]:
-    known = catalogue.services()
-    for variable in ("services_environments", "services_memory_max", "services_ports"):
-        for name in _map(spec, variable):
-            if name not in known:
-                problem = f"no such service{did_you_mean(str(name), known)}; there are: {', '.join(known)}"
-                yield f"variables.{variable}.{name}", problem
-    for name, environment in _map(spec, "services_environments").items():
-        if not _template(environment) and environment not in catalogue.environments():
-            there = catalogue.environments()
-            problem = f"no such environment{did_you_mean(str(environment), there)}; there are: {', '.join(there)}"
-            yield f"variables.services_environments.{name}", f"found {environment!r}: {problem}"
-    for name, port in _map(spec, "services_ports").items():
-        if port == SSH_PORT:
-            problem = f"found {port}: SSH listens there; write another port"
-            yield f"variables.services_ports.{name}", problem
-    for name, memory in _map(spec, "services_memory_max").items():
-        if not _template(memory) and not _is_memory(memory):
-            problem = f"found {memory!r}: write what systemd takes, such as 16G, 512M, 50% or infinity"
-            yield f"variables.services_memory_max.{name}", problem
-
-
-def _lupine(spec: HostSpec) -> Iterator[tuple[str, str]]:
-    if "lupine" not in spec.services:
-        return
-    for variable, what in OF_LUPINE.items():
-        value = spec.variables.get(variable)
-        text = value if isinstance(value, str) else ""
-        fine = SHA256.fullmatch(text) if variable.endswith("sha256") else "://" in text
-        if not fine and not _template(value):
-            found = f"found {value!r}" if value else "lupine comes from no package"
-            yield f"variables.{variable}", f"{found}: {what}"
-
-
 def _what_services_run_from(spec: HostSpec) -> Iterator[tuple[str, str]]:
     """Environments that services run from and the host does not get, or that lack what a service runs."""
-    if _template(spec.variables.get("services_environments")):
+    if is_template(spec.variables.get("services_environments")):
         return
-    chosen, wanted = _map(spec, "services_environments"), dict[str, list[str]]()
+    chosen, wanted = map_of(spec, "services_environments"), dict[str, list[str]]()
     known = [name for name in dict.fromkeys(spec.services) if name in catalogue.services()]
     there = services.of_variables(tuple(known), {"services_environments": chosen})
     for name, service in there.items():
@@ -122,7 +62,7 @@ def _what_services_run_from(spec: HostSpec) -> Iterator[tuple[str, str]]:
 
 def _folders(spec: HostSpec) -> Iterator[tuple[str, str]]:
     """Environments that cannot be read, and locks that do not match them."""
-    sources = _map(spec, "environments_sources")
+    sources = map_of(spec, "environments_sources")
     known = catalogue.environments()
     for name in sources:
         if name not in known:
@@ -134,10 +74,10 @@ def _folders(spec: HostSpec) -> Iterator[tuple[str, str]]:
     from gpurig import environments  # only here, since most commands need no environment
 
     for name in dict.fromkeys(spec.environments):
-        source = None if _template(sources.get(name)) else sources.get(name)
+        source = None if is_template(sources.get(name)) else sources.get(name)
         key = "environments" if source is None else f"variables.environments_sources.{name}"
         if not isinstance(source, Mapping | None):
-            yield key, f"found {source!r}: write url and commit, as in {MAPS['environments_sources']}"
+            yield key, f"found {source!r}: write url and commit, as in {SOURCES}"
             continue
         try:
             environments.read(folder / name, source)
@@ -185,17 +125,4 @@ def _gpu_software(spec: HostSpec) -> Iterator[tuple[str, str]]:
 def _folder(spec: HostSpec) -> Path | None:
     """Where the host's environments lie on this machine; None where only Ansible knows."""
     found = spec.variables.get("environments_source", catalogue.ROOT / "environments")
-    return None if _template(found) else Path(str(found)).resolve()
-
-
-def _template(value: Any) -> bool:
-    """Ansible fills it in, so that nobody knows it yet."""
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
-
-
-def _is_memory(value: Any) -> bool:
-    text = str(value)
-    if isinstance(value, bool) or MEMORY.fullmatch(text) is None:
-        return False
-    number = float(re.match(r"[0-9.]*", text).group() or "1")  # type: ignore[union-attr]  # it matches the empty text too
-    return 0 < number <= 100 if text.endswith("%") else number > 0  # noqa: PLR2004 (per cent)
+    return None if is_template(found) else Path(str(found)).resolve()

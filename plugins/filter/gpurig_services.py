@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gpurig import exposure
+from gpurig import exposure, service_checks
 
 
-def gpurig_exposure_problems(names: list[str], expose: Mapping[str, str], ports: Mapping[str, int]) -> list[str]:
-    """What is wrong with a host's services and what it exposes of them; see gpurig.exposure.problems."""
-    found = exposure.problems(tuple(names), expose, {"services_ports": dict(ports)})
+def gpurig_exposure_problems(
+    names: list[str], expose: Mapping[str, str], ports: Mapping[str, int], user: str
+) -> list[str]:
+    """What is wrong with a host's services, which run as this user, and what it exposes of them; see gpurig.exposure.problems."""
+    first = 1 if user == "root" else service_checks.FIRST_OPEN_PORT
+    found = exposure.problems(tuple(names), expose, {"services_ports": dict(ports)}, first_port=first)
     return [f"{key}: {problem}" for key, problem in found]
 
 

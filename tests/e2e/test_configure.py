@@ -144,9 +144,9 @@ def test_a_service_that_does_not_answer_shows_the_end_of_its_log(restored: Confi
     assert "jupyter: not found" in done.stdout
 
 
-def test_a_port_of_another_program_is_refused_before_anything_changes(configured_host: Configured) -> None:
+def test_the_port_of_ssh_is_refused_before_anything_changes(configured_host: Configured) -> None:
     done = site(configured_host, "services", services_ports={"jupyter": 22})
-    assert "services.jupyter: port 22 is taken there by " in done.stdout
+    assert "services_ports.jupyter: found 22: SSH listens there" in done.stdout
     assert recap(done)["changed"] == 0
 
 

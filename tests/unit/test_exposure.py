@@ -63,7 +63,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("ports", "said"),
     [
-        ("{jupyter: 0}", "variables.services_ports.jupyter: found 0: write a port from 1 to 65535"),
+        ("{jupyter: 0}", "variables.services_ports.jupyter: found 0: write a port from 1024 to 65535"),
         ("{jupyter: '8889'}", "variables.services_ports.jupyter: found '8889'"),
         ("{jupyter: true}", "variables.services_ports.jupyter: found True"),
         ("5000", "variables.services_ports: found 5000: write a map"),

@@ -67,22 +67,6 @@ def test_every_service_is_accepted_with_its_environment(name: str) -> None:
     load(environments=[own] if own else [], services=[name], variables=LUPINE if name == "lupine" else {})
 
 
-def test_lupine_needs_to_be_told_where_its_server_comes_from() -> None:
-    url, digest = mistakes(services=["lupine"])
-    assert (
-        url == "variables.services_lupine_url: lupine comes from no package: write the address of its server program."
-    )
-    assert digest.startswith("variables.services_lupine_sha256: lupine comes from no package: write the SHA-256 of ")
-    load(services=["lupine"], variables={"services_lupine_url": "{{ x }}", "services_lupine_sha256": "{{ y }}"})
-
-
-@pytest.mark.parametrize("bad", [{"services_lupine_url": "lupine"}, {"services_lupine_sha256": "5f"}])
-def test_what_cannot_be_lupine_s_server_is_refused(bad: dict[str, str]) -> None:
-    ((variable, value),) = bad.items()
-    (line,) = mistakes(services=["lupine"], variables=LUPINE | bad)
-    assert line.startswith(f"variables.{variable}: found '{value}': write the ")
-
-
 def test_another_environment_counts_instead_of_the_own_one() -> None:
     load(environments=["tirex"], services=["api"], variables={"services_environments": {"api": "tirex"}})
     (line,) = mistakes(
@@ -97,52 +81,6 @@ def test_an_environment_without_a_model_cannot_serve_one() -> None:
     )
     assert "services: api needs " in line
     assert "starter/service.py, which is not there; name another environment with variables.services_env" in line
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        (
-            {"services_environments": {"jupiter": "starter"}},
-            "variables.services_environments.jupiter: no such service (did you mean 'jupyter'?); there are: api, ",
-        ),
-        (
-            {"services_environments": {"jupyter": "startr"}},
-            "variables.services_environments.jupyter: found 'startr': no such environment (did you mean 'starter'?)",
-        ),
-        (
-            {"services_environments": "pytorch"},
-            "variables.services_environments: found 'pytorch': write a map such as {jupyter: pytorch}",
-        ),
-        ({"services_environments": {"jupyter": ["starter"]}}, "found ['starter']: no such environment"),
-        ({"services_ports": {"jupiter": 8889}}, "variables.services_ports.jupiter: no such service"),
-        ({"services_ports": {"jupyter": 22}}, "variables.services_ports.jupyter: found 22: SSH listens there"),
-        ({"services_ports": {"jupyter": 65536}}, "found 65536: write a port from 1 to 65535"),
-        ({"services_ports": {"jupyter": "22"}}, "found '22': write a port from 1 to 65535"),
-        ({"services_memory_max": {"jupiter": "16G"}}, "variables.services_memory_max.jupiter: no such service"),
-        (
-            {"services_memory_max": {"jupyter": "lots"}},
-            "variables.services_memory_max.jupyter: found 'lots': write what systemd takes, such as 16G, 512M, 50% or ",
-        ),
-        ({"services_memory_max": ["16G"]}, "write a map such as {jupyter: 16G}"),
-    ],
-)
-def test_a_mistake_in_a_services_setting_names_its_key(variables: dict[str, Any], said: str) -> None:
-    (line,) = mistakes(environments=["starter"], services=["tensorboard"], variables=variables)
-    assert said in line
-
-
-@pytest.mark.parametrize("value", ["16G", "512M", "1.5G", "90%", "12.5%", "100%", "infinity", "4096", 4096, "{{ x }}"])
-def test_a_limit_that_systemd_takes_passes(value: object) -> None:
-    load(environments=["starter"], services=["jupyter"], variables={"services_memory_max": {"jupyter": value}})
-
-
-@pytest.mark.parametrize("value", ["16g", "16GB", "16 GiB", "0", "0%", "101%", "-1G", "", ".G", True, None, 0])
-def test_a_limit_that_systemd_would_refuse_is_refused(value: object) -> None:
-    (line,) = mistakes(
-        environments=["starter"], services=["jupyter"], variables={"services_memory_max": {"jupyter": value}}
-    )
-    assert f"found {value!r}: write what systemd takes" in line
 
 
 def test_a_name_that_is_there_twice_is_refused() -> None:
