@@ -71,10 +71,10 @@ def gravest_first(results: Iterable[Result]) -> list[Result]:
 
 
 def at_least(value: float, *, warn: float, fail: float) -> Verdict:
-    """Grade a value of which there should be much: FAIL below `fail`, WARN below `warn`. Not a number: FAIL."""
-    return "PASS" if value >= warn else "WARN" if value >= fail else "FAIL"
+    """Grade a value of which there should be much: FAIL below `fail`, else WARN below `warn`. Not a number: FAIL."""
+    return "PASS" if value >= max(warn, fail) else "WARN" if value >= fail else "FAIL"
 
 
 def at_most(value: float, *, warn: float, fail: float) -> Verdict:
-    """Grade a value that should be small: FAIL above `fail`, WARN above `warn`. Not a number: FAIL."""
-    return "PASS" if value <= warn else "WARN" if value <= fail else "FAIL"
+    """Grade a value that should be small: FAIL above `fail`, else WARN above `warn`. Not a number: FAIL."""
+    return "PASS" if value <= min(warn, fail) else "WARN" if value <= fail else "FAIL"

@@ -24,6 +24,9 @@ REASONS = {
 }
 """Bits of clocks_event_reasons.active that hold clocks down: nvml.h 13.5."""
 
+BEFORE_BURN = 3
+"""Samples that every full verification takes; those that follow are a burn's."""
+
 IDLE = 0x1
 IDLE_STATE = 5
 """Performance state, P5, from which on a GPU is saving power."""
@@ -77,7 +80,7 @@ def temperature(name: str, row: Row, wanted: Wanted, warm: str) -> Finding:
         name=name,
         verdict=verdict,
         value=f"{found:.0f} °C{left}",
-        expected=f"below {soon.value:g} °C; {hot.value:g} °C and more fail",
+        expected=f"below {min(soon.value, hot.value):g} °C; {hot.value:g} °C and more fail",
         source=least.source if at_limit else hot.source if found >= hot.value else soon.source,
         reason="" if verdict == "PASS" else "Its cooling is not enough; it slows down, and ages faster.",
         advice=""
@@ -100,7 +103,7 @@ def memory_temperature(name: str, rows_of_gpu: Sequence[Row], wanted: Wanted) ->
         name=name,
         verdict=verdict,
         value=f"{found:.0f} °C",
-        expected=f"below {soon.value:g} °C; {hot.value:g} °C and more fail",
+        expected=f"below {min(soon.value, hot.value):g} °C; {hot.value:g} °C and more fail",
         source=hot.source if verdict == "FAIL" else soon.source,
         reason="" if verdict == "PASS" else "Its memory's cooling is not enough; it slows down, and ages faster.",
         advice="" if verdict == "PASS" else "Clean its fans, look at the air flow and the memory's thermal pads.",
@@ -125,10 +128,9 @@ def _clocks(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
     if not masks:
         return not_told(name, at_work[0], "clocks_event_reasons.active", wanted)
     failing, warning = (thresholds.of(f"{word}_clock_reasons", wanted) for word in ("failing", "warning"))
-    often = thresholds.of("min_slow_samples", wanted)
-    slow = sum(bool(mask & int(failing.value)) for mask in masks)
+    slow = [bool(mask & int(failing.value)) for mask in masks]
     warm = any(mask & int(warning.value) for mask in masks)
-    verdict: Verdict = "FAIL" if slow >= often.value else "WARN" if slow or warm else "PASS"
+    verdict: Verdict = "FAIL" if _often(slow, wanted) else "WARN" if any(slow) or warm else "PASS"
     counted = {words: sum(bool(mask & bit) for mask in masks) for bit, words in REASONS.items()}
     held = [f"{words} in {times} of {len(masks)} samples" for words, times in counted.items() if times]
     return Finding(
@@ -143,6 +145,13 @@ def _clocks(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:
         if verdict == "PASS"
         else "Look at its cooling, its power cables and its power supply; of a rented machine, take another.",
     )
+
+
+def _often(slow: Sequence[bool], wanted: Wanted) -> bool:
+    """Whether a GPU was slowed down too often: in the few samples of every verification, or in a part of a burn's many."""
+    few, of_burn = slow[:BEFORE_BURN], slow[BEFORE_BURN:]
+    least, part = (thresholds.of(f"min_slow_{word}", wanted).value for word in ("samples", "part"))
+    return sum(few) >= least or (bool(of_burn) and sum(of_burn) >= max(least, part * len(of_burn)))
 
 
 def _clock(name: str, at_work: Sequence[Row], wanted: Wanted) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 from gpurig.health import thresholds
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.thresholds import Threshold
-from gpurig.verdict import Verdict
+from gpurig.verdict import Verdict, at_least
 
 SLOWER = "It is slower than this host used to be."
 AGAIN = "See what else uses the GPU (`nvidia-smi` on the host), and verify again."
@@ -17,7 +17,10 @@ AGAIN = "See what else uses the GPU (`nvidia-smi` on the host), and verify again
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peak:
-    """What a figure is a part of. warn, fail: parts below which it is a warning, or fails. lenient: it never FAILs."""
+    """What a figure is a part of. warn, fail: parts below which it is a warning, or fails. lenient: it never FAILs.
+
+    A user's own `fail` may be the stricter one: then there is no room for a warning.
+    """
 
     value: float
     what: str
@@ -77,18 +80,19 @@ def part(value: Any) -> Mapping[str, Any]:
 
 
 def _verdict(value: float, peak: Peak) -> Verdict:
-    if value >= peak.warn.value * peak.value:
-        return "PASS"
-    return "WARN" if peak.lenient or value >= peak.fail.value * peak.value else "FAIL"
+    verdict = at_least(value, warn=peak.warn.value * peak.value, fail=peak.fail.value * peak.value)
+    return "WARN" if verdict == "FAIL" and peak.lenient else verdict
 
 
 def _expected(peak: Peak, unit: str) -> str:
-    warn, fail = (threshold.value * peak.value for threshold in (peak.warn, peak.fail))
+    part = max(peak.warn.value, peak.fail.value)
+    warn, fail = part * peak.value, peak.fail.value * peak.value
     fails = "" if peak.lenient or warn == fail else f"; below {fail:.4g} {unit} it fails"
-    return f"{warn:.4g} {unit} or more ({peak.warn.value:.0%} of {peak.what}){fails}"
+    return f"{warn:.4g} {unit} or more ({part:.0%} of {peak.what}){fails}"
 
 
 def _sources(peak: Peak | None, usual: Threshold | None) -> list[str]:
     if peak is None:
         return [usual.source] if usual else []
-    return list(dict.fromkeys([peak.source, peak.warn.source, *([usual.source] if usual else [])]))
+    of_user = [peak.fail.source] if peak.fail.of_user else []
+    return list(dict.fromkeys([peak.source, peak.warn.source, *of_user, *([usual.source] if usual else [])]))

@@ -38,7 +38,8 @@ def _shm(size: Any, wanted: Wanted) -> Finding:
         return Finding(name="shared memory", verdict="SKIP", reason="its size cannot be told")
     gb = size / GB
     least, broken = thresholds.of("min_shm_gb", wanted), thresholds.of("broken_shm_gb", wanted)
-    verdict: Verdict = "PASS" if gb >= least.value else "FAIL" if gb <= broken.value and wanted.count != 0 else "WARN"
+    fails = gb <= broken.value and wanted.count != 0
+    verdict: Verdict = "FAIL" if fails else "PASS" if gb >= least.value else "WARN"
     return Finding(
         name="shared memory",
         verdict=verdict,

@@ -41,7 +41,7 @@ def policy(variables: Mapping[str, Any]) -> dict[str, float]:
     """Those of a host's variables that replace thresholds, by the thresholds' names. Others are left out."""
     known = table()
     found = {key.removeprefix(PREFIX): value for key, value in variables.items() if key.startswith(PREFIX)}
-    return {name: value for name, value in found.items() if name in known and _is_number(value)}
+    return {name: value for name, value in found.items() if name in known and _is_limit(value)}
 
 
 def mistakes(variables: Mapping[str, Any], others: Iterable[str] = ()) -> list[str]:
@@ -54,9 +54,9 @@ def mistakes(variables: Mapping[str, Any], others: Iterable[str] = ()) -> list[s
     return [
         f"{key}: no such threshold{did_you_mean(key, known)}; see gpurig/health/thresholds.toml."
         if key not in allowed
-        else f"{key}: found {value!r}: write a number: {table()[key.removeprefix(PREFIX)].about}."
+        else f"{key}: found {value!r}: write a number of 0 or more: {table()[key.removeprefix(PREFIX)].about}."
         for key, value in variables.items()
-        if key.startswith(PREFIX) and (key not in allowed or (key in known and not _is_number(value)))
+        if key.startswith(PREFIX) and (key not in allowed or (key in known and not _is_limit(value)))
     ]
 
 
@@ -67,5 +67,5 @@ def table() -> dict[str, Threshold]:
     return {name: Threshold(name, row["value"], row["about"], row["source"]) for name, row in rows.items()}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_limit(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -108,10 +108,10 @@ class TestThresholds:
         [said] = thresholds.mistakes({"gpu_min_pci_width": 4, "base_time_zone": "UTC"})
         assert said.startswith("gpu_min_pci_width: no such threshold (did you mean 'gpu_min_pcie_width'?)")
 
-    @pytest.mark.parametrize("value", ["4", True, None, [4]])
-    def test_what_is_no_number_is_refused(self, value: Any) -> None:
+    @pytest.mark.parametrize("value", ["4", True, None, [4], -0.1, float("nan")])
+    def test_what_is_no_limit_is_refused(self, value: Any) -> None:
         [said] = thresholds.mistakes({"gpu_min_pcie_width": value})
-        assert f"found {value!r}: write a number: PCIe lanes" in said
+        assert f"found {value!r}: write a number of 0 or more: PCIe lanes" in said
         assert thresholds.policy({"gpu_min_pcie_width": value}) == {}
 
     def test_the_users_wins_and_is_named_as_the_source(self) -> None:
