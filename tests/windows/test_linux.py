@@ -254,4 +254,4 @@ def test_a_script_says_what_it_is_and_is_sound(path: Path) -> None:
 
 def test_what_powershell_sends_is_what_the_model_takes() -> None:
     script = wire.script("apply/inside_run")
-    assert '$body = "$Text`nmain `"`$@`" <<\'GPURIG\'`n$Stdin`nGPURIG`n"' in script
+    assert '$body = "`n$Text`nmain `"`$@`" <<\'GPURIG\'`n$Stdin`nGPURIG`n"' in script

@@ -10,7 +10,8 @@ param(
 $wsl = Get-WslPath
 if (-not $wsl) { throw 'WSL is not installed: there is no wsl.exe under Program Files.' }
 # The script's input goes with it, as Base64: a list of processes shows neither.
-$body = "$Text`nmain `"`$@`" <<'GPURIG'`n$Stdin`nGPURIG`n"
+# An empty line first: where the console's code page is UTF-8, .NET Framework puts a byte order mark before all that we say.
+$body = "`n$Text`nmain `"`$@`" <<'GPURIG'`n$Stdin`nGPURIG`n"
 $words = @('-d', $Distribution, '--cd', '/', '-u', 'root', '--exec', '/bin/sh', '-s') + $Arguments
 $bytes = [Text.Encoding]::UTF8.GetBytes($body)
 $done = Invoke-Native -Path $wsl -Arguments $words -Seconds $Seconds -Bytes $bytes -Environment @{ WSL_UTF8 = '1' }

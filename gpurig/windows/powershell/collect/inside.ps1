@@ -16,7 +16,8 @@ $wsl = Get-WslPath
 if ($wsl -and $Distribution -and $names -contains $Distribution) {
     # Not from the folder we are in: it need not be mounted inside.
     $words = @('-d', $Distribution, '--cd', '/', '-u', 'root', '--exec', '/bin/sh', '-s', "$Port", $User)
-    $bytes = [Text.Encoding]::UTF8.GetBytes($Script)
+    # An empty line first: where the console's code page is UTF-8, .NET Framework puts a byte order mark before all that we say.
+    $bytes = [Text.Encoding]::UTF8.GetBytes("`n$Script")
     $facts = Invoke-Native -Path $wsl -Arguments $words -Seconds 60 -Bytes $bytes -Environment @{ WSL_UTF8 = '1' }
 }
 $known = $null
