@@ -12,7 +12,7 @@ function Write-Line([string] $Event, [hashtable] $More = @{}) {
         Move-Item -LiteralPath $log -Destination "$log.1" -Force
     }
     $More.event = $Event
-    $More.time = [DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ')
+    $More.time = [DateTime]::UtcNow.ToString('yyyy-MM-dd\THH\:mm\:ss\Z', [Globalization.CultureInfo]::InvariantCulture)
     [IO.File]::AppendAllText($log, (ConvertTo-Json -InputObject $More -Compress) + "`n")
 }
 

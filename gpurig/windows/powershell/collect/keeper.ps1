@@ -25,7 +25,7 @@ function Get-Rights([string] $Path) {
 function Get-Time($Moment) {
     # The scheduler's zero is a day of 1999.
     if ($null -eq $Moment -or $Moment.Year -lt 2000) { return $null }
-    return $Moment.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ')
+    return $Moment.ToUniversalTime().ToString('yyyy-MM-dd\THH\:mm\:ss\Z', [Globalization.CultureInfo]::InvariantCulture)
 }
 
 $cut = $Task.LastIndexOf('\') + 1
