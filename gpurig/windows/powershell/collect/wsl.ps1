@@ -44,7 +44,7 @@ function Get-Elsewhere {
 function Get-VmStart {
     $vm = @(Get-CimInstance -ClassName Win32_Process -Filter "Name='vmmemWSL' or Name='vmmem'")
     $vm = @($vm | Sort-Object -Property @{ Expression = { $_.Name -ne 'vmmemWSL' } })
-    if (-not $vm.Count) { return $null }
+    if (-not $vm.Count -or -not $vm[0].CreationDate) { return $null }
     $time = $vm[0].CreationDate.ToUniversalTime()
     return $time.ToString('yyyy-MM-dd\THH\:mm\:ss', [Globalization.CultureInfo]::InvariantCulture) + '+00:00'
 }
