@@ -13,7 +13,10 @@ $lines = "select vdisk file=`"$Path`"", 'attach vdisk readonly', 'compact vdisk'
 try {
     $done = Invoke-Paused {
         [void](Invoke-Wsl @('--shutdown'))
-        Invoke-Native -Path "$env:SystemRoot\System32\diskpart.exe" -Arguments @('/s', $script) -Seconds 14400
+        $did = Invoke-Native -Path "$env:SystemRoot\System32\diskpart.exe" -Arguments @('/s', $script) -Seconds 14400
+        # What failed left the disk attached, and WSL could not start on it before Windows' next start.
+        if ($did.code -ne 0) { [void](Dismount-DiskImage -ImagePath $Path -ErrorAction SilentlyContinue) }
+        $did
     }
 } finally { Remove-Item -LiteralPath $script -Force }
 if ($done.code -ne 0) { throw "diskpart ended with $($done.code): $(ConvertFrom-Native $done)" }
