@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ def gpurig_extra_certificates(bundle: str) -> list[str]:
         ) from error
 
 
-def gpurig_environment(name: str, source: str) -> dict[str, Any]:
-    """The environment of that name in the folder `source`, as a dict; see gpurig.environments.Environment."""
+def gpurig_environment(name: str, folder: str, sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of that name in that folder, as a dict; see gpurig.environments.Environment. sources: as in environments_sources."""
     try:
-        environment = environments.read(Path(source) / name)
+        environment = environments.read(Path(folder) / name, sources.get(name))
     except RigError as error:
         raise AnsibleFilterError(str(error)) from error
     return environment.to_dict()
