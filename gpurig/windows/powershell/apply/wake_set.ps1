@@ -3,6 +3,14 @@ param(
     [Parameter(Mandatory = $true)] [string] $Adapter,
     [Parameter(Mandatory = $true)] [bool] $Enabled
 )
+$card = Get-NetAdapter -Name $Adapter
 $state = if ($Enabled) { 'Enabled' } else { 'Disabled' }
-Set-NetAdapterPowerManagement -Name $Adapter -WakeOnMagicPacket $state -WakeOnPattern Disabled
+# The card takes it over with its next start: to start it now would cut our own connection.
+Set-NetAdapterPowerManagement -Name $Adapter -WakeOnMagicPacket $state -NoRestart
+# Not every card knows patterns.
+Set-NetAdapterPowerManagement -Name $Adapter -WakeOnPattern Disabled -NoRestart -ErrorAction SilentlyContinue
+# Device manager's "Allow this device to wake the computer", which is a setting of its own and what collect/power reads.
+$wake = Get-CimInstance -Namespace root/wmi -ClassName MSPower_DeviceWakeEnable -ErrorAction SilentlyContinue |
+    Where-Object { $_.InstanceName -like "$($card.PnPDeviceID)*" } | Select-Object -First 1
+if ($wake) { Set-CimInstance -InputObject $wake -Property @{ Enable = $Enabled } } elseif ($Enabled) { throw "Windows cannot let $Adapter wake the PC" }
 @{ changed = $true; data = $null }
