@@ -14,7 +14,9 @@ $features = @{}
 $pending = @()
 foreach ($feature in @(Get-CimInstance -ClassName Win32_OptionalFeature -Filter "Name='$($names[0])' or Name='$($names[1])'")) {
     $state = @{ 1 = 'enabled'; 2 = 'disabled' }[[int]$feature.InstallState]
-    $waits = (Get-RegistryValue 'HKLM:\SOFTWARE\gpurig\Pending' $feature.Name) -eq "$boot"
+    $noted = Get-RegistryValue 'HKLM:\SOFTWARE\gpurig\Pending' $feature.Name
+    # Within a minute: a clock that is set right moves the time of the boot too.
+    $waits = $noted -and [Math]::Abs([int64]$noted - $boot) -lt 600000000
     if ($feature.Name -eq $names[0] -and $state -eq 'enabled' -and -not $running.ContainsKey('vmcompute')) { $waits = $true }
     if ($waits) { $pending += $feature.Name; $state = 'disabled' }
     $features[$feature.Name] = $(if ($state) { $state } else { 'absent' })
