@@ -12,6 +12,9 @@ from gpurig.health.finding import Finding, Wanted
 WSL_LIBRARIES = "/usr/lib/wsl/"
 SOURCE = "NVIDIA, driver README: device nodes; CUDA on WSL guide"
 
+LENT = "vfio-pci"
+"""The kernel's driver of a GPU that is lent to a virtual machine: nvidia-smi does not list it."""
+
 INSTALL = {
     "native": "Install the driver: run `ansible-playbook playbooks/site.yml --tags nvidia_driver --limit HOST`.",
     "container": "Only who runs the machine can give its GPU to a container; rent another.",
@@ -29,6 +32,35 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if wanted.platform == "native":
         yield _module(str(devices.get("module") or ""))
     yield _library(str(devices.get("libcuda") or ""), wanted)
+
+
+def unasked(found: Mapping[str, Any], wanted: Wanted, reason: str) -> Finding:
+    """The finding about a host that is to have no GPU: a warning where it has one all the same. reason: why none is asked for."""
+    there = seen(found, wanted)
+    if not there:
+        return Finding(name="devices", verdict="SKIP", reason=reason)
+    drivers = "windows" if wanted.platform == "wsl2" else "provided (or managed, where gpurig shall install the driver)"
+    return Finding(
+        name="devices",
+        verdict="WARN",
+        value=there,
+        expected="no GPU",
+        source="`gpu_driver` of the host's entry",
+        reason="A GPU is there, and `gpu_driver` is none: it is neither used nor checked.",
+        advice=f"Write gpu_driver: {drivers} into the host's entry, and run `rig configure`.",
+    )
+
+
+def seen(found: Mapping[str, Any], wanted: Wanted) -> str:
+    """What shows that there is an NVIDIA GPU; empty where nothing does. /dev/dxg alone may be another maker's."""
+    devices = recording.section(found, "devices")
+    nodes, pci = recording.strings(devices.get("nodes")), recording.strings(devices.get("pci"))
+    if wanted.platform == "wsl2":
+        return "/dev/dxg and libcuda.so.1" if "/dev/dxg" in nodes and devices.get("libcuda") else ""
+    if own := [node for node in nodes if node.startswith("/dev/nvidia")]:
+        return _listed(own)
+    count = sum(driver != LENT for driver in pci) if wanted.platform == "native" else 0
+    return f"{count} on the PCI bus" if count else ""
 
 
 def _nodes(nodes: list[str], wanted: Wanted) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpurig import gpus
-from gpurig.health import models, recording, thresholds
+from gpurig.health import devices, models, recording, thresholds
 from gpurig.health.cells import not_told, number, text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.health.recording import Row, Run
@@ -65,6 +65,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if not lines and not rows:
         return
     yield _count(max(len(lines), len(rows)), wanted)
+    yield from _on_bus(recording.section(found, "devices").get("pci"), max(len(lines), len(rows)), wanted)
     if rows:
         yield _version(rows, str(recording.section(found, "devices").get("module") or ""), wanted)
     for index, row in enumerate(rows):
@@ -108,7 +109,32 @@ def _count(found: int, wanted: Wanted) -> Finding:
         else "A GPU is missing.",
         advice=""
         if fine
+        else "Write their number as `count` into the host's entry, if it is meant to be so."
+        if found > (wanted.count or 0)
         else "See the kernel's log and `nvidia-smi -L` on the host; of a rented machine, take another.",
+    )
+
+
+def _on_bus(drivers: Any, listed: int, wanted: Wanted) -> Iterator[Finding]:
+    """Whether nvidia-smi lists every GPU that the PCI bus has. In containers and WSL2 the bus tells nothing of it."""
+    if wanted.platform != "native" or not isinstance(drivers, list):
+        return
+    there = [driver for driver in recording.strings(drivers) if driver != devices.LENT]
+    if not there:
+        return
+    missing = len(there) - listed
+    has = ", ".join(f"{there.count(name)} with {name or 'no driver'}" for name in sorted({*there}))
+    yield Finding(
+        name="GPUs on the PCI bus",
+        verdict="PASS" if missing <= 0 else "WARN" if wanted.count == listed else "FAIL",
+        value=f"{len(there)}: {has}; nvidia-smi lists {listed}",
+        expected="nvidia-smi lists as many",
+        source="Linux, /sys/bus/pci/devices: class 0x03, vendor 0x10de",
+        reason="" if missing <= 0 else "A GPU is in the machine, and the driver cannot use it.",
+        advice=""
+        if missing <= 0
+        else "See the kernel's log, and whether the driver still knows so old a card. If it is meant to be so, write the "
+        "`count` of the others into the host's entry.",
     )
 
 

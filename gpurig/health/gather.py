@@ -50,8 +50,9 @@ def quick(place: Place) -> dict[str, Any]:
         found |= _sections(place, "machine", "devices,smi,kernel_log", seconds=QUICK_SECONDS)
         found["cuda"] = _cuda(place)
     else:
-        found |= _skipped(("devices", "smi", "kernel_log", "cuda"), layers.NO_GPU)
-    found |= _sections(place, "machine", "limits", seconds=QUICK_SECONDS, user=True)
+        found |= _skipped(("smi", "kernel_log", "cuda"), layers.NO_GPU)
+    of_user = "limits" if place.gpu else "devices,limits"  # whether there is a GPU although none is asked for
+    found |= _sections(place, "machine", of_user, seconds=QUICK_SECONDS, user=True)
     return found | _skipped(layers.SLOW, LEFT_OUT)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, cast
 
-from gpurig.health import recording
+from gpurig.health import devices, recording
 from gpurig.health.finding import Finding, Layer, Wanted
 
 LAYERS = {
@@ -33,7 +33,7 @@ WITHOUT_GPU = ("numbers", "limits")
 EXPLAINS = "kernel log"
 """What it would have said is told also where an earlier layer failed, since it may be why."""
 
-NO_GPU = "this host has no GPU"
+NO_GPU = "`gpu_driver` is none for this host"
 
 DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a damaged recording may raise."""
@@ -50,7 +50,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> dict[str, list[Finding]]:
     done: dict[str, list[Finding]] = {}
     for name in LAYERS:
         if wanted.count == 0 and name not in WITHOUT_GPU:
-            done[name] = [Finding(name="devices", verdict="SKIP", reason=NO_GPU)] if name == "devices" else []
+            done[name] = [devices.unasked(found, wanted, NO_GPU)] if name == "devices" else []
         elif wrong := failed(done):
             value = _seen(name, found, wanted) if name == EXPLAINS else ""
             reason = f"{wrong} failed; put that right first"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gpurig import drivers
+from gpurig.health import layers
 from gpurig.health.finding import Finding
 from gpurig.windows import inside, topics
 from gpurig.windows.inside import Facts
@@ -145,7 +146,7 @@ def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, ta
 def _smi(facts: Facts, *, gpu: bool) -> Finding:
     what: dict[str, Any] = {"name": "nvidia-smi in WSL", "expected": "answers"}
     if not gpu:
-        return Finding(**what, verdict="SKIP", reason="this host has no GPU")
+        return Finding(**what, verdict="SKIP", reason=layers.NO_GPU)
     if facts.nvidia_smi_code == 0:
         return Finding(**what, verdict="PASS", value=f"{facts.nvidia_smi_path}: CUDA {_cuda(facts) or 'unknown'}")
     value = "not there" if facts.nvidia_smi_path is None else f"ended with {facts.nvidia_smi_code}"

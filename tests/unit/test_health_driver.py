@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpurig.health import devices, driver, limits
+from gpurig.health import devices, driver, layers, limits
 from gpurig.health.finding import Finding, Platform, Wanted
+from gpurig.health.probes import machine
 from tests.unit.recordings import GEFORCE, SERVER, by_name, run, smi, wanted
 
 
@@ -32,6 +34,47 @@ class TestDevices:
 
     def test_a_package_may_hide_windows_library(self) -> None:
         assert self.judge("/dev/dxg", platform="wsl2")["CUDA's library"] == "WARN"
+
+    @pytest.mark.parametrize(
+        ("platform", "devices_", "verdict"),
+        [
+            ("native", {}, "SKIP"),
+            ("native", {"pci": ["nouveau"]}, "WARN"),
+            ("native", {"pci": ["vfio-pci"]}, "SKIP"),  # a virtual machine's
+            ("native", {"nodes": ["/dev/nvidia0", "/dev/nvidiactl"]}, "WARN"),
+            ("container", {"nodes": ["/dev/nvidia0"]}, "WARN"),
+            ("container", {"pci": ["nvidia"]}, "SKIP"),  # the machine's, and not given to it
+            ("wsl2", {"nodes": ["/dev/dxg"]}, "SKIP"),  # of any maker
+            ("wsl2", {"nodes": ["/dev/dxg"], "libcuda": "/usr/lib/wsl/lib/libcuda.so.1"}, "WARN"),
+        ],
+    )
+    def test_a_gpu_that_nobody_asked_for_is_told(
+        self, platform: Platform, devices_: dict[str, Any], verdict: str
+    ) -> None:
+        readings = {"devices": {"nodes": [], "libcuda": None, "module": "", "pci": [], **devices_}}
+        [said] = layers.judge(readings, wanted(platform, count=0))["devices"]
+        assert said.verdict == verdict
+        assert "`gpu_driver` is none" in said.reason
+        assert ("gpu_driver: " in said.advice) == (verdict == "WARN")
+
+    def test_nvidias_gpus_on_the_pci_bus_are_counted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not their sound, not another maker's, not a virtual part of one."""
+        bus = tmp_path / "bus"
+        for place, kind, vendor, bound in (
+            ("0000:01:00.0", "0x030000", "0x10de", "nvidia"),
+            ("0000:01:00.1", "0x040300", "0x10de", "snd_hda_intel"),
+            ("0000:02:00.0", "0x030200", "0x10de", ""),
+            ("0000:02:00.4", "0x030200", "0x10de", "virtual"),
+            ("0000:00:02.0", "0x030000", "0x8086", "i915"),
+        ):
+            (bus / place).mkdir(parents=True)
+            (bus / place / "class").write_text(f"{kind}\n")
+            (bus / place / "vendor").write_text(f"{vendor}\n")
+            if bound:
+                (bus / place / "driver").symlink_to(f"../../drivers/{bound}")
+        (bus / "0000:02:00.4" / "physfn").mkdir()
+        monkeypatch.setattr(machine, "PCI", str(bus))
+        assert machine.devices()["pci"] == ["nvidia", ""]
 
     def test_without_library_nothing_works(self) -> None:
         assert self.judge(*self.ALL, libcuda=None)["CUDA's library"] == "FAIL"
@@ -73,6 +116,26 @@ class TestDriver:
     @pytest.mark.parametrize(("count", "verdict"), [(2, "PASS"), (1, "FAIL"), (4, "FAIL"), (None, "PASS")])
     def test_the_number_of_gpus(self, count: int | None, verdict: str) -> None:
         assert self.judge(smi(GEFORCE, GEFORCE), wanted(count=count))["GPUs"].verdict == verdict
+
+    @pytest.mark.parametrize(
+        ("pci", "platform", "count", "verdict"),
+        [
+            (["nvidia"], "native", None, "PASS"),
+            (["nvidia", "nvidia"], "native", None, "FAIL"),
+            (["nvidia", "", "nouveau"], "native", None, "FAIL"),
+            (["nvidia", "vfio-pci"], "native", None, "PASS"),  # lent to a virtual machine
+            (["nvidia", "nvidia"], "native", 1, "WARN"),  # the user knows of one only
+            (["nvidia", "nvidia"], "container", None, None),
+            ([], "native", None, None),
+            (None, "native", None, None),
+        ],
+    )
+    def test_as_many_as_the_bus_has(
+        self, pci: list[str] | None, platform: Platform, count: int | None, verdict: str | None
+    ) -> None:
+        found = {**smi(GEFORCE), "devices": {"module": "", "pci": pci}}
+        said = self.judge(found, wanted(platform, count=count)).get("GPUs on the PCI bus")
+        assert (said and said.verdict) == verdict
 
     def test_module_and_libraries_are_of_one_version(self) -> None:
         found = {**smi(GEFORCE), "devices": {"module": "570.133.20"}}

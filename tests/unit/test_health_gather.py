@@ -139,6 +139,7 @@ class TestGather:
     def test_a_host_without_gpu_is_asked_for_its_limits_only(self) -> None:
         found = gather.quick(place(gpu=False))
         assert found["smi"] == {"skipped": layers.NO_GPU}
+        assert "nodes" in found["devices"]
         assert found["limits"]["shm"]
         assert found["numbers"] == {"skipped": gather.LEFT_OUT}
 

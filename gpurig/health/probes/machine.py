@@ -6,7 +6,8 @@ Prints one line of JSON with the sections `machine`, and those that were asked f
 nvidia-smi hangs on some broken GPUs: each call runs under a time limit, and is left behind if it cannot be killed.
 
     machine     "platform": "native" | "container" | "wsl2", "kernel": "6.8.0-60-generic"
-    devices     "nodes": ["/dev/nvidia0", …], "libcuda": "/usr/lib/…/libcuda.so.1" | null, "module": "580.95.05" | ""
+    devices     "nodes": ["/dev/nvidia0", …], "libcuda": "/usr/lib/…/libcuda.so.1" | null, "module": "580.95.05" | "",
+                "pci": ["nvidia", "vfio-pci", ""]    each NVIDIA GPU on the PCI bus: the kernel's driver that has it
     smi         "list": RUN, "fields": ["index", …], "query": RUN, "nvlink": RUN, "nvlink_errors": RUN, "topology": RUN
                 fields: those that this nvidia-smi knows, by the names that it knows them by
     kernel_log  "how": "journalctl" | "dmesg" | null, "lines": 1204, and RUN, whose "out" has the lines about GPUs, PCIe, memory
@@ -33,6 +34,10 @@ from gpurig.health.probes import programs, smi
 LOG_SECONDS = 10.0
 LOG_BYTES = 200_000
 """Of the kernel's log, the newest lines; a GPU that fails again and again can fill it."""
+
+PCI = "/sys/bus/pci/devices"
+NVIDIA, DISPLAY = b"0x10de", b"0x03"
+"""Vendor, and how the class of what has or drives a screen begins. Source: PCI-SIG, PCI code and ID assignment."""
 
 LIBRARIES = ("/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib")
 """Where libcuda.so.1 is although ldconfig does not know it."""
@@ -82,6 +87,7 @@ def devices() -> dict[str, Any]:
         "nodes": sorted(str(node) for node in nodes if node.exists() and not node.is_dir()),
         "libcuda": libcuda(),
         "module": version.group().decode() if version else "",
+        "pci": [_driver(place) for place in sorted(Path(PCI).glob("*")) if _is_gpu(place)],
     }
 
 
@@ -135,6 +141,17 @@ def limits() -> dict[str, Any]:
         "nofile": _limit(resource.RLIMIT_NOFILE),
         "container_toolkit": programs.run([toolkit, "cdi", "list"], LOG_SECONDS) if toolkit else None,
     }
+
+
+def _is_gpu(place: Path) -> bool:
+    """Whether it is one of NVIDIA's GPUs, and no virtual part of one."""
+    display = _read(f"{place}/class").startswith(DISPLAY)
+    return display and _read(f"{place}/vendor").strip() == NVIDIA and not (place / "physfn").exists()
+
+
+def _driver(place: Path) -> str:
+    link = place / "driver"
+    return link.resolve().name if link.is_symlink() else ""
 
 
 def _limit(which: int) -> dict[str, Any]:
