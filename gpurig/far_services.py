@@ -25,6 +25,7 @@ SUPERVISOR = {
     "EXITED": "ended",
 }
 LOGS = Path("/var/log/gpurig")
+EXPOSURE = Path("/etc/gpurig/services/exposure.cfg")
 
 
 def look(name: str, lines: int, *, systemd: bool) -> dict[str, Any]:
@@ -37,6 +38,24 @@ def look(name: str, lines: int, *, systemd: bool) -> dict[str, Any]:
         "memory": sum(_resident(process) for process in processes) if pid else None,
         "log": log[-lines:] if lines else [],
     }
+
+
+def exposed(*, systemd: bool) -> dict[str, dict[str, Any]]:
+    """What networks reach at this moment: service → its port, whom HAProxy lets in, and the host's own addresses."""
+    state = (_systemd("exposure", 0) if systemd else _supervisor("exposure"))[0]
+    if state != "running" or not EXPOSURE.exists():
+        return {}
+    listening = set(re.findall(r":(\d+) +\S+ *$", _output("ss", "-H", "-ltn"), re.MULTILINE))
+    lines = [line.split() for line in _output("ip", "-o", "addr", "show", "scope", "global").splitlines()]
+    addresses = [words[3].partition("/")[0] for words in lines if words[2] in ("inet", "inet6")]
+    found = {}
+    for part in re.split(r"^listen ", EXPOSURE.read_text(), flags=re.MULTILINE)[1:]:
+        bound = re.search(r"^ +bind \S*:(\d+)", part, re.MULTILINE)
+        source = re.search(r"reject unless { src (\S+) }", part)
+        if bound and bound[1] in listening:
+            facts = {"port": int(bound[1]), "source": source[1] if source else "everywhere", "addresses": addresses}
+            found[part.split()[0]] = facts
+    return found
 
 
 def _systemd(name: str, lines: int) -> tuple[str, int, list[str]]:
@@ -98,4 +117,6 @@ def _output(*command: str) -> str:
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    print(json.dumps({name: look(name, asked["lines"], systemd=asked["systemd"]) for name in asked["names"]}))  # noqa: T201 (this is its answer)
+    reached = exposed(systemd=asked["systemd"])
+    told = {name: look(name, asked["lines"], systemd=asked["systemd"]) for name in asked["names"]}
+    print(json.dumps({name: {**facts, "exposed": reached.get(name)} for name, facts in told.items()}))  # noqa: T201 (this is its answer)

@@ -13,6 +13,8 @@ from gpurig.ops.command import command
 from gpurig.ops.place import place_of, stack_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from invoke.context import Context
 
     from gpurig.host import Host
@@ -113,10 +115,11 @@ def _ask(place: Place, names: list[str], lines: int) -> dict[str, Any]:
 def _rows(place: Place, found: dict[str, Any] | RigError) -> list[dict[str, Any]]:
     from gpurig import services as data
 
-    exposed = _exposed(place.host)
     rows = []
     for name, service in data.of_host(place.host).items():
-        state = {"state": "no answer", "problem": str(found)} if isinstance(found, RigError) else found[name]
+        state: dict[str, Any] = (
+            {"state": "no answer", "problem": str(found)} if isinstance(found, RigError) else found[name]
+        )
         rows.append(
             {
                 "host": place.host.name,
@@ -124,22 +127,33 @@ def _rows(place: Place, found: dict[str, Any] | RigError) -> list[dict[str, Any]
                 "description": service.description,
                 "port": service.port if service.listens else None,
                 "open": f"rig open {name} {place.host.name}",
-                "exposed": exposed.get(name),
                 "experimental": service.experimental,
                 **state,
+                "exposed": None if isinstance(found, RigError) else exposed(place.host, name, state["exposed"]),
             }
         )
     return rows
 
 
-def _exposed(host: Host) -> dict[str, str]:
-    """Service → what a network reaches it by."""
-    if not host.spec.get("expose"):
-        return {}
-    from gpurig import exposure
+def exposed(host: Host, name: str, seen: Mapping[str, Any] | None) -> str | None:
+    """What a network reaches a service by, of what the host says of it; None where nothing is nor shall be."""
+    wanted = host.spec.get("expose", {}).get(name)
+    if not seen:
+        return f"not up (wanted: from {wanted})" if wanted else None
+    return f"http://{_address(host, seen)}:{seen['port']} from {seen['source']}"
 
-    found = exposure.of_host(host.services, host.spec["expose"], host.variables)
-    return {name: f"http://{host.endpoint.address}:{one.port} from {one.source}" for name, one in found.items()}
+
+def _address(host: Host, seen: Mapping[str, Any]) -> str:
+    """By which address they reach it whom it lets in: its own one in their range, where it has one."""
+    from ipaddress import ip_address, ip_network
+
+    own = [ip_address(text) for text in seen["addresses"]]
+    range_ = None if seen["source"] == "everywhere" else ip_network(seen["source"])
+    inside = [address for address in own if range_ and address in range_]
+    by_ssh = host.work()[1].address
+    loopback = by_ssh in ("localhost", "::1") or by_ssh.startswith("127.")
+    address = str(inside[0] if inside else own[0] if loopback and own else by_ssh)
+    return f"[{address}]" if ":" in address else address
 
 
 def _show_log(c: Context, places: list[Place], name: str, lines: int) -> None:
