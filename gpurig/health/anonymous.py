@@ -9,7 +9,13 @@ from typing import Any
 UUID = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\bMIG-GPU-[\w/-]+")
 SERIAL = re.compile(r"(?i)\b(serial(?: number)?\s*[:=]\s*)[\w-]+")
 PCI = re.compile(r"\b(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{4}):[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(\.[0-7])?\b")
-IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+VERSION = r"\b(?:lib(?:nccl|cu[a-z]+|nv[a-z]+)|nccl|cudnn|version)[\s:=v-]{1,3}|\bnvidia-[a-z0-9-]+=="
+IPV4 = re.compile(
+    rf"(?:{VERSION})\d+(?:\.\d+){{3}}(?![\d.])|(?<![\d.])((?:\d{{1,3}}\.){{3}}\d{{1,3}})(?!\d|\.\d|-microsoft)",
+    re.IGNORECASE,
+)
+"""An address, as its group 1; without that group it is the version of a library, which must stay. So must WSL's kernel."""
+
 IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F]*:[0-9a-fA-F:]*[0-9a-fA-F]|::)(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:.])"
 )
@@ -51,7 +57,7 @@ def anonymous(recording: Mapping[str, Any], names: Iterable[str] = ()) -> dict[s
         )
         text = SERIAL.sub(r"\g<1>0", text)
         text = PCI.sub(lambda found: _place(found, places), text)
-        text = IPV6.sub("<address>", IPV4.sub("<address>", text))
+        text = IPV6.sub("<address>", IPV4.sub(lambda found: "<address>" if found[1] else found[0], text))
         text = HOME.sub(r"/\1/user", text)
         for pattern in PROCESS_NAMES:
             text = pattern.sub(r"\1<process>", text)

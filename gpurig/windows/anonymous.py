@@ -80,7 +80,7 @@ class _Cleaner:
         text = private.GUID.sub(lambda found: self._guid(found[0]), text)
         text = private.MAC.sub(lambda found: self._mac(found[0]), text)
         if not versions:
-            text = private.IPV4.sub(lambda found: self._address(found[0]), text)
+            text = private.IPV4.sub(lambda found: self._address(found[1]) if found[1] else found[0], text)
         text = private.IPV6.sub(lambda found: self._long(found[0]), text)
         text = private.PROFILE.sub(lambda found: found[1] + self._person(found[2]), text)
         text = private.EMAIL.sub(lambda found: self._email(found[0]), text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from gpurig.health import anonymous
+
 WORDS = re.compile(
     r"system|svchost|services|lsass|wininit|spoolsv|sshd|wslrelay|wslhost|wslservice|vmms|vmcompute|ethernet|wi-?fi|wlan|vethernet|"
     r"default|public|administrators?|ubuntu|debian|windows|user|users|home|me|my|pc|host|local|localhost|gpurig|ssh|name\d+",
@@ -12,7 +14,7 @@ WORDS = re.compile(
 )
 """Words that are no names in a text, whoever is called so."""
 
-IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+IPV4 = anonymous.IPV4
 IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f]*(?![\w:])")
 KEPT_IPV4 = re.compile(r"(?:0|127|255)\.\d+\.\d+\.\d+|10\.255\.255\.254|169\.254\.0\.0")
 SID = re.compile(r"\bS-1-\d+(?:-\d+){3,}")

@@ -181,6 +181,13 @@ def test_versions_are_no_addresses() -> None:
     assert "2.6.3.0" in "".join(everything(clean["wsl"]["version"]))
 
 
+def test_wsls_kernel_is_no_address_wherever_it_stands() -> None:
+    text = "Linux pc 5.15.167.4-microsoft-standard-WSL2, libnccl 2.28.9.1, asked by 203.0.113.9."
+    said = anonymous({"inside": {"told": text}})["inside"]["told"]
+    assert "5.15.167.4-microsoft-standard-WSL2, libnccl 2.28.9.1, " in said
+    assert "203.0.113.9" not in said
+
+
 @pytest.mark.parametrize("number", FAULTS)
 def test_a_recording_still_says_what_is_wrong(number: int) -> None:
     fault = FAULTS[number]
