@@ -19,7 +19,6 @@ ROLE = "environments"
 
 INSTALLED = "/opt/gpurig/environments"
 PROBE = Path(__file__).parent / "probes" / "installed.py"
-
 PROBE_SECONDS = 300
 
 NOT_INSTALLED = "it is not installed"
