@@ -71,7 +71,7 @@ class SimulatedLinux:
         if script == inside.script("facts"):
             return 0, facts(self._made(), *arguments).encode(), b""
         found = re.fullmatch(
-            r"(# gpurig: inside/(\w+)\. .*)\nmain \"\$@\" <<'GPURIG'\n(.*)\nGPURIG\n", script, re.DOTALL
+            r"\n?(# gpurig: inside/(\w+)\. .*)\nmain \"\$@\" <<'GPURIG'\n(.*)\nGPURIG\n", script, re.DOTALL
         )
         if found is None or found[2] not in SCRIPTS or found[1] != inside.script(found[2]):
             return 127, b"", f"the simulated Linux does not know this script: {script[:60]}".encode()

@@ -44,7 +44,7 @@ def inside_run(
 ) -> dict[str, Any]:
     if machine.data["wsl"]["version"] is None:
         raise PowerShellError("WSL is not installed: there is no wsl.exe under Program Files.")
-    body = f"{text}\nmain \"$@\" <<'GPURIG'\n{stdin}\nGPURIG\n"
+    body = f"\n{text}\nmain \"$@\" <<'GPURIG'\n{stdin}\nGPURIG\n"
     machine.step()
     done: Any = native(_shell(machine, distribution, body, arguments or []))
     if done["code"] != 0:

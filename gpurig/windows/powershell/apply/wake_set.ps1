@@ -12,5 +12,6 @@ Set-NetAdapterPowerManagement -Name $Adapter -WakeOnPattern Disabled -NoRestart 
 # Device manager's "Allow this device to wake the computer", which is a setting of its own and what collect/power reads.
 $wake = Get-CimInstance -Namespace root/wmi -ClassName MSPower_DeviceWakeEnable -ErrorAction SilentlyContinue |
     Where-Object { $_.InstanceName -like "$($card.PnPDeviceID)*" } | Select-Object -First 1
-if ($wake) { Set-CimInstance -InputObject $wake -Property @{ Enable = $Enabled } } elseif ($Enabled) { throw "Windows cannot let $Adapter wake the PC" }
+if (-not $wake -and $Enabled) { throw "Windows cannot let $Adapter wake the PC" }
+if ($wake) { Set-CimInstance -InputObject $wake -Property @{ Enable = $Enabled } }
 @{ changed = $true; data = $null }
