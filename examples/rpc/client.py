@@ -1,4 +1,8 @@
-"""Multiplies two matrices on a host, checks the product here, and measures what a call costs: python client.py HOST [CALLS]."""
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2"]
+# ///
+"""Multiplies two matrices on a host, checks the product here, and measures what a call costs: uv run client.py HOST [CALLS]."""
 
 import json
 import statistics
@@ -6,14 +10,19 @@ import sys
 import time
 
 import numpy as np
-from remote import Remote
+from remote import Remote, RemoteError
 
 
 def main() -> None:
+    if not sys.argv[1:]:
+        sys.exit("Which host? Write `uv run examples/rpc/client.py HOST`, in the project's folder.")
     host, calls = sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else 500
     command = json.loads(host) if host.startswith("[") else ()  # a list of words, as tests give it
-    with Remote(host, command) as gpu:
-        print(json.dumps({**product(gpu), **latency(gpu, calls), **bandwidth(gpu)}))
+    try:
+        with Remote(host, command) as gpu:
+            print(json.dumps({**product(gpu), **latency(gpu, calls), **bandwidth(gpu)}))
+    except RemoteError as error:
+        sys.exit(f"{host}: {error}")
 
 
 def product(gpu: Remote) -> dict[str, float]:

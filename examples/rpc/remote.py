@@ -13,6 +13,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,7 +34,11 @@ class Remote:
 
     def __init__(self, host: str = "", command: Sequence[str] = ()) -> None:
         words = list(command) or ["rig", "connect", host, "--", CONNECT]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except FileNotFoundError as error:
+            advice = 'run `export PATH="$PWD/.venv/bin:$PATH"` in the project\'s folder'
+            raise RemoteError(f"there is no command {words[0]!r} here; {advice}") from error
 
     def call(self, name: str, *arrays: np.ndarray, **options: Any) -> np.ndarray:
         """Call a function there with arrays and options, and get its result."""
@@ -49,7 +54,8 @@ class Remote:
 
     def __exit__(self, *_: object) -> None:
         if self._process.stdin:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):  # the far end went first
+                self._process.stdin.close()
         self._process.wait(10)
 
     def _ask(self, head: dict[str, Any], arrays: Sequence[np.ndarray]) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -58,10 +64,12 @@ class Remote:
         try:
             frames.write(self._process.stdin, head, list(arrays))
             answer = frames.read(self._process.stdout)
-        except BrokenPipeError:
+        except (BrokenPipeError, frames.BrokenError):
             answer = None
         if answer is None:
-            raise RemoteError(f"the connection ended (exit code {self._process.wait(10)})")
+            self.__exit__()
+            ended = f"the connection ended (exit code {self._process.returncode})"
+            raise RemoteError(f"{ended}; `rig services` in the project's folder shows whether the service rpc runs")
         if "error" in answer[0]:
             raise RemoteError(answer[0]["error"])
         return answer
