@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from gpurig.errors import ConfigError
 from gpurig.health import gather
 from gpurig.health.anonymous import anonymous
 from gpurig.health.finding import Platform
+from gpurig.health.thresholds import PREFIX
 from gpurig.remote import SSH_FAILED, Place
 from gpurig.verification import Target
 
@@ -17,8 +19,14 @@ from gpurig.verification import Target
 def take(target: Target, *, quick: bool, burn: float) -> dict[str, Any]:
     """A recording of this machine, without names and addresses. burn: minutes under full load besides.
 
-    Raises RigError where SSH does not get there; that something there does not work is what is recorded.
+    Raises ConfigError where the host is to have no GPU, RigError where SSH does not get there; that something there does not
+    work is what is recorded.
     """
+    if target.capabilities.gpu_driver == "none":
+        raise ConfigError(
+            f"--capture: {target.name} has no GPU to record: `gpu_driver` is none for it. Of a workstation that has one, write "
+            f"its `gpu_driver` into {target.stack.file.name}: gpurig:hosts.{target.host.name}, and run `rig up`."
+        )
     place = Place(target.stack, target.host)
     place.reach()
 
@@ -31,12 +39,21 @@ def take(target: Target, *, quick: bool, burn: float) -> dict[str, Any]:
             raise place.problem(done.returncode, done.stderr)
         return done.returncode, done.stdout, done.stderr
 
-    gpu = target.capabilities.gpu_driver != "none"
-    there = gather.Place(run=run, as_user=target.as_user, gpu=gpu, environments=target.environments)
+    there = gather.Place(run=run, as_user=target.as_user, gpu=True, environments=target.environments)
     found = gather.quick(there)
     if not quick:
         found = gather.full(there, found, burn=burn)
-    return {"about": {"origin": "recorded", "text": ""}, **anonymous(found, _names(target, found))}
+    about = {"about": {"origin": "recorded", "text": ""}, "wanted": _wanted(target, found)}
+    return {**about, **anonymous(found, _names(target, found))}
+
+
+def _wanted(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host's entry asks for, as `python -m gpurig.health` reads it; what it does not ask for is left out."""
+    wanted = gather.wanted_of(target.host, target.capabilities, found)
+    own = {"gpu": wanted.gpu, "count": wanted.count, "memory": wanted.memory}
+    variables = {f"{PREFIX}{name}": value for name, value in wanted.policy.items()}
+    said: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
+    return said | ({"variables": variables} if variables else {})
 
 
 def _names(target: Target, found: Mapping[str, Any]) -> Iterator[str]:

@@ -29,7 +29,7 @@ ADVICE = {
     2: "See what fills the GPU (`nvidia-smi` on the host), and end it.",
     46: "Set the compute mode to Default (`nvidia-smi --compute-mode=0`), and see whether MIG splits the GPU.",
     100: "See `ls /dev/nvidia*` and `nvidia-smi` on the host; in a container, start it with its GPUs.",
-    802: "Install and start the Fabric Manager of exactly the driver's version: `rig configure` does it on a machine of its own.",
+    802: "Install and start the Fabric Manager of exactly the driver's version: `ansible-playbook playbooks/site.yml` does it on a machine of its own.",
     803: "Reboot the machine, so that module and libraries are of one version; in a container, its image brings another libcuda.",
     804: "Remove cuda-compat from the machine or the image; only GPUs made for servers can use it.",
     999: "Load the module (`modprobe nvidia_uvm`), or reboot; inside WSL2 run `wsl --shutdown` in Windows.",

@@ -47,7 +47,7 @@ def unasked(found: Mapping[str, Any], wanted: Wanted, reason: str) -> Finding:
         expected="no GPU",
         source="`gpu_driver` of the host's entry",
         reason="A GPU is there, and `gpu_driver` is none: it is neither used nor checked.",
-        advice=f"Write gpu_driver: {drivers} into the host's entry, and run `rig configure`.",
+        advice=f"Write gpu_driver: {drivers} into the host's entry, then run `rig up` and `ansible-playbook playbooks/site.yml`.",
     )
 
 

@@ -83,7 +83,8 @@ def _lacking(name: str, found: Mapping[str, Any]) -> Iterator[Finding]:
             value="not measured",
             expected="right results, and the model's speed",
             reason=f"Nothing is known of the GPU's results and speed: {part.get('skipped') or 'PyTorch is missing'}.",
-            advice="Add an environment with PyTorch to the host's `environments`, such as `pytorch`, and run `rig configure`.",
+            advice="Add an environment with PyTorch to the host's `environments`, such as `pytorch`; then "
+            "`rig up` and `ansible-playbook playbooks/site.yml`.",
         )
 
 

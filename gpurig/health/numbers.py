@@ -17,7 +17,7 @@ BUILD = "PyTorch: build"
 TYPES = ("fp32", "tf32", "fp16", "bf16")
 EXACT = ("fp32", "fp16", "bf16")
 
-REBUILD = "Run `rig configure` on the host: it chooses the build by driver and GPU. `rig env lock NAME --build …` makes a lock for another."
+REBUILD = "Run `ansible-playbook playbooks/site.yml` for the host: it chooses the build by driver and GPU. `rig env lock NAME --build …` makes a lock for another."
 
 
 def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:

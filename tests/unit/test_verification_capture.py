@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from gpurig import records, verification
 from gpurig.cli import main
 from gpurig.health import gather
+from gpurig.health.__main__ import wanted_of
+from gpurig.host import Host
 from gpurig.report import folder_of
 from gpurig.stack import Stack
-from tests.unit.far import host
+from tests.unit import far
 
 Rig = Callable[..., tuple[int, str, str]]
 
@@ -26,6 +29,16 @@ RECORDING = {
         "list": {"code": 0, "out": "GPU 0: NVIDIA H100 (UUID: GPU-0a1b2c3d-0000-1111-2222-333344445555)", "err": ""}
     },
 }
+
+
+SPEC = {"gpu": "H100", "count": 2, "memory": None}
+
+
+def host(name: str) -> Host:
+    """A record of a host with GPUs."""
+    capabilities = replace(far.host().capabilities, gpu_driver="provided")
+    variables = {"gpu_min_pcie_width": 4, "base_time_zone": "UTC"}
+    return replace(far.host(name), capabilities=capabilities, spec=SPEC, variables=variables)
 
 
 @pytest.fixture
@@ -74,9 +87,12 @@ def test_it_records_one_host_without_names_and_says_to_look_through_it(
     path = folder_of(stack, "demo") / "recording.json"
     assert (code, out) == (0, f"Written: {path}\n")
     assert "Look through it before you share it" in err
-    assert taken == [{"gpu": False, "kernel": (0, "Linux\n", ""), "burn": 2.0}]
+    assert taken == [{"gpu": True, "kernel": (0, "Linux\n", ""), "burn": 2.0}]
     found = json.loads(path.read_text())
     assert found["about"]["origin"] == "recorded"
+    assert found["wanted"] == {"gpu": "H100", "count": 2, "variables": {"gpu_min_pcie_width": 4}}
+    wanted = wanted_of(found)
+    assert (wanted.gpu, wanted.count, wanted.policy) == ("H100", 2, {"min_pcie_width": 4})
     assert found["machine"]["kernel"] == "6.8.0 on <name>"
     assert "0a1b2c3d" not in path.read_text()
     assert found["speed"] == {"burn": 2.0}
@@ -118,6 +134,14 @@ def test_wrong_use_is_said_before_anything_runs(
     code, out, err = rig("verify", *words)
     assert (code, out, taken) == (2, "", [])
     assert says in err
+
+
+def test_a_host_without_gpu_has_none_to_record(rig: Rig, taken: list[dict[str, Any]], stack: Stack) -> None:
+    records.save(stack, far.host("plain"))
+    code, out, err = rig("verify", "plain", "--capture")
+    assert (code, out, taken) == (2, "", [])
+    assert "plain has no GPU to record: `gpu_driver` is none" in err
+    assert f"{stack.file.name}: gpurig:hosts.plain" in err
 
 
 def test_an_unreachable_host_is_a_failure(rig: Rig, taken: list[dict[str, Any]], tmp_path: Path) -> None:
