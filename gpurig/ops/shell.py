@@ -28,14 +28,20 @@ if TYPE_CHECKING:
     help={"host": "The host.", "line": "One word: a line for the shell there; several: a command."},
 )
 def connect(c: Context, host: str, line: str = "") -> None:
-    """Open a shell on a host, or run a command there and exit with its code."""
-    from gpurig import remote
+    """Open a shell on a host, or run a command there and exit with its code. A Windows PC's own side is HOST-win."""
+    from gpurig import access, records, remote
 
+    stack, words = stack_of(c), shlex.split(line)
+    last = [remote.split(words)] if words else []
+    for record in records.load(stack).values():
+        for alias, endpoint, _ in record.machines():
+            if alias == host and endpoint.shell != "sh":
+                os.execvp("ssh", [*access.ssh(stack, alias), *last])  # noqa: S606 (as below)
+        if host in (alias for alias, _, _ in record.machines()):
+            host = record.name
     place = place_of(c, host)
     place.reach()  # so that what is wrong is said in our words
-    words = shlex.split(line)
     options = ["-t"] if words and os.isatty(0) and os.isatty(1) else []
-    last = [remote.split(words)] if words else []
     os.execvp("ssh", [*place.ssh(*options), *last])  # noqa: S606 (ssh takes this process's place, terminal and exit code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
@@ -11,7 +12,7 @@ from gpurig.windows import plan, questions, variables
 from gpurig.windows.session import Session
 from gpurig.windows.topics import distribution
 
-SECTIONS = ("wsl",)
+SECTIONS = ("machine", "wsl")
 
 SECONDS = 86_400.0
 """How long an export may take: a distribution may hold hundreds of GB."""
@@ -46,6 +47,7 @@ def unregister(stack: Stack, host: Host, *, export_to: str, discard: bool) -> li
     actions = distribution.removal(state, name, export_to, discard=discard)  # type: ignore[arg-type]
     if not actions:
         return []
+    _room(state, host.name, name, export_to)
     answer = session.round(sections, actions, seconds=SECONDS)
     failed = answer.failed()
     if failed is not None:
@@ -55,3 +57,23 @@ def unregister(stack: Stack, host: Host, *, export_to: str, discard: bool) -> li
     if distribution.named(answer.state, name) is not None:  # type: ignore[arg-type]
         raise RigError(f"{host.name}: {name} is still registered on the PC; run this again.")
     return [action.says for action in actions]
+
+
+def _room(state: Any, host: str, name: str, export_to: str) -> None:
+    """Raise RigError where an export cannot fit, before anything is stopped: no such drive, or too little room on it."""
+    if not export_to:
+        return
+    drives, letter = state["machine"]["drives"], export_to[0].upper()
+    if letter not in drives:
+        there = ", ".join(f"{drive}:" for drive in sorted(drives))
+        raise RigError(
+            f"{host}: --export {export_to}: the PC has no drive {letter}:, only {there}. Nothing was changed."
+        )
+    found = distribution.named(state, name)
+    needed = (found or {}).get("vhd_size") or 0
+    free = drives[letter]["free"]
+    if free < needed:
+        raise RigError(
+            f"{host}: --export {export_to}: {letter}: has {free / 1e9:.0f} GB free, and {name}'s disk holds up to "
+            f"{needed / 1e9:.0f} GB. Name a file on another drive. Nothing was changed."
+        )

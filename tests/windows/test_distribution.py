@@ -195,11 +195,11 @@ def test_a_user_whose_default_is_wsl_1_gets_wsl_2() -> None:
 def test_removal_exports_first() -> None:
     machine = ready()
     converge(machine, "distribution", {})
-    kinds = [action.kind for action in removal(look(machine, "wsl"), NAME, "D:\\ubuntu.tar")]
+    kinds = [action.kind for action in removal(look(machine, "wsl"), NAME, "C:\\ubuntu.tar")]
     assert kinds == ["distribution_export", "distribution_unregister"]
-    talk(machine, removal(look(machine, "wsl"), NAME, "D:\\ubuntu.tar"), {})
+    talk(machine, removal(look(machine, "wsl"), NAME, "C:\\ubuntu.tar"), {})
     assert wsl_vm.entries(machine) == []
-    assert machine.data["blobs"]["D:\\ubuntu.tar"]["of"] == NAME
+    assert machine.data["blobs"]["C:\\ubuntu.tar"]["of"] == NAME
 
 
 def test_removal_without_an_export_is_for_the_owner_to_say() -> None:
@@ -217,9 +217,9 @@ def test_removal_of_none_is_nothing() -> None:
 
 
 def test_an_export_never_writes_over_another() -> None:
-    machine = ready(blobs={"D:\\ubuntu.tar": {"sha256": "", "size": 1}})
+    machine = ready(blobs={"C:\\ubuntu.tar": {"sha256": "", "size": 1}})
     converge(machine, "distribution", {})
-    answer = talk(machine, removal(look(machine, "wsl"), NAME, "D:\\ubuntu.tar"), {})
+    answer = talk(machine, removal(look(machine, "wsl"), NAME, "C:\\ubuntu.tar"), {})
     assert answer.failed() is not None
     assert wsl_vm.find(machine, NAME) is not None
 

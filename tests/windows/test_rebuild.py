@@ -154,21 +154,35 @@ def test_an_address_that_moved_is_followed(project: Stack, rig: Rig) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_fresh_exports_first_and_then_takes_the_distribution_out(rig: Rig, did: list[str], machine: Machine) -> None:
-    code, out, _ = rig("rebuild", "home", "--fresh", "--export", "D:\\home.tar", "--yes", "--json")
+    code, out, _ = rig("rebuild", "home", "--fresh", "--export", "C:\\home.tar", "--yes", "--json")
     assert code == 0
     assert did == ["results", "login home-win", "distribution_export", "distribution_unregister", "site home", "verify"]
     assert list(json.loads(out)["seconds"]) == ["results", "host", "distribution", "site.yml", "verify", "total"]
     assert look(machine, "wsl")["wsl"]["distributions"] == []
-    assert machine.data["blobs"]["D:\\home.tar"]["of"] == "Ubuntu-24.04"
+    assert machine.data["blobs"]["C:\\home.tar"]["of"] == "Ubuntu-24.04"
 
 
 @pytest.mark.usefixtures("home")
 def test_an_export_that_fails_destroys_nothing(rig: Rig, did: list[str], machine: Machine) -> None:
-    machine.data.setdefault("blobs", {})["D:\\home.tar"] = {"size": 1, "of": ""}
-    code, _, err = rig("rebuild", "home", "--fresh", "--export", "D:\\home.tar", "--yes")
+    machine.data.setdefault("blobs", {})["C:\\home.tar"] = {"size": 1, "of": ""}
+    code, _, err = rig("rebuild", "home", "--fresh", "--export", "C:\\home.tar", "--yes")
     assert (code, "site home" in did) == (1, False)
-    assert "export Ubuntu-24.04 to D:\\home.tar: " in err
+    assert "export Ubuntu-24.04 to C:\\home.tar: " in err
     assert len(look(machine, "wsl")["wsl"]["distributions"]) == 1
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("path", "free", "said"),
+    [("D:\\home.tar", 900, "the PC has no drive D:, only C:"), ("C:\\home.tar", 0, "C: has 0 GB free")],
+)
+def test_an_export_that_cannot_fit_stops_nothing(
+    rig: Rig, did: list[str], machine: Machine, path: str, free: int, said: str
+) -> None:
+    machine.data["drives"]["C"]["free"] = free * 10**9
+    code, _, err = rig("rebuild", "home", "--fresh", "--export", path, "--yes")
+    assert (code, "distribution_export" in did) == (1, False)
+    assert said in err
 
 
 @pytest.mark.usefixtures("home")
@@ -188,7 +202,7 @@ def test_results_that_are_not_here_keep_a_distribution(
     run = project.dir / "runs" / "home" / "some-run" / "run.json"
     run.parent.mkdir(parents=True)
     run.write_text(json.dumps({"results": None}))
-    code, _, err = rig("rebuild", "home", "--fresh", "--export", "D:\\home.tar", "--yes")
+    code, _, err = rig("rebuild", "home", "--fresh", "--export", "C:\\home.tar", "--yes")
     assert (code, "distribution_export" in did) == (1, False)
     assert "some-run" in err
     assert rig("rebuild", "home", "--fresh", "--discard", "--yes")[0] == 0

@@ -87,6 +87,10 @@ def export(machine: Machine, *, name: str, path: str) -> Done:
     blobs = machine.data.setdefault("blobs", {})
     if path in blobs:
         raise PowerShellError(f"{path} is there already")
+    if path[0].upper() not in machine.data["drives"]:
+        raise PowerShellError(
+            f"Cannot find drive. A drive with the name '{path[0]}' does not exist.", code="DriveNotFound"
+        )
     blobs.pop(f"{path}.partial", None)
     _wsl(machine, "--export", name, f"{path}.partial")
     machine.step()
