@@ -25,9 +25,12 @@ class Session:
     host: Host
 
     def round(
-        self, sections: Mapping[str, Mapping[str, Any]], actions: Sequence[Action] = (), *, seconds: float = 120.0
+        self, sections: Mapping[str, Mapping[str, Any]], actions: Sequence[Action] = (), *, seconds: float = 180.0
     ) -> wire.Answer:
-        """Do the actions, then read the sections. Raises UnreachableError where SSH fails, WindowsError where PowerShell does."""
+        """Do the actions, then read the sections. Raises UnreachableError where SSH fails, WindowsError where PowerShell does.
+
+        seconds: more than the sections' own limits together, so that a PC whose WSL hangs still says so.
+        """
         alias, endpoint, _ = self.host.machines()[0]
         command = [*access.ssh(self.stack, alias), wire.COMMAND]
         try:
