@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -139,16 +139,41 @@ def before(earlier: Sequence[Run], run: Run) -> Run | None:
 def baseline(stack: Stack, host: str, label: str) -> dict[str, float]:
     """What is usual on this very machine: name of a GPU's figure, such as `GPU 0: bf16 matmul` → median of its full runs.
 
-    A figure whose check FAILed is not usual and so does not count. Empty where there was no full run yet.
+    A figure whose check FAILed is not usual and so does not count. Nor does one that was a WARN, lest what lasts becomes usual;
+    but of figures that never were anything else, such as those of a capped GPU. Runs before `forget_usual` do not count.
+    Empty where there was no full run yet.
     """
-    topic = "gpu: "
-    found: dict[str, list[float]] = {}
+    topic, since = "gpu: ", _usual_since(stack, host)
+    found: dict[Verdict, dict[str, list[float]]] = {"WARN": {}, "PASS": {}}
     for run in runs(stack, host):
-        if run.label == label and not run.quick:
+        if run.label == label and not run.quick and _time(run.started) >= since:
             for name, figure in run.figures.items():
-                if name.startswith(topic) and run.checks.get(name) != "FAIL":
-                    found.setdefault(name.removeprefix(topic), []).append(figure.value)
-    return {name: median(values) for name, values in found.items()}
+                if name.startswith(topic) and (verdict := run.checks.get(name, "PASS")) != "FAIL":
+                    of_verdict = found["WARN" if verdict == "WARN" else "PASS"]
+                    of_verdict.setdefault(name.removeprefix(topic), []).append(figure.value)
+    return {name: median(values) for name, values in {**found["WARN"], **found["PASS"]}.items()}
+
+
+def forget_usual(stack: Stack, host: str) -> None:
+    """Let nothing before now count for a host's baseline: what its next full run measures is the new usual."""
+    write_private(_mark(stack, host), datetime.now(UTC).isoformat(timespec="seconds") + "\n")
+
+
+def _mark(stack: Stack, host: str) -> Path:
+    return folder_of(stack, host) / "usual_since"
+
+
+def _usual_since(stack: Stack, host: str) -> datetime:
+    """From when on runs count for the baseline; all do where nobody said otherwise, or it cannot be read."""
+    try:
+        return _time(_mark(stack, host).read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _newest(found: Iterable[Run]) -> list[Run]:

@@ -12,7 +12,10 @@ from gpurig.health.thresholds import Threshold
 from gpurig.verdict import Verdict, at_least
 
 SLOWER = "It is slower than this host used to be."
-AGAIN = "See what else uses the GPU (`nvidia-smi` on the host), and verify again."
+AGAIN = (
+    "See what else uses the GPU (`nvidia-smi` on the host), and verify again. If it is meant to be so, "
+    "`rig verify HOST --new-usual` makes what it measures the usual."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,6 +48,7 @@ class Found:
         "quick": "Leave out what takes long.",
         "burn": "Also keep the GPUs under full load for so many minutes.",
         "compare": "Verify, then say what changed since the verification before of the same kind, quick or full.",
+        "new_usual": "Forget what was usual for these hosts' figures: what is measured now is the new usual.",
         "nagios": "Print one line with performance data, and exit 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN.",
         "textfile": "Also write the metrics of every host of the stack to this file (*.prom), for node_exporter.",
         "capture": "Do not verify: record what one host's GPU says, without names and addresses, in FILE.json or among its reports.",
@@ -59,6 +60,7 @@ def verify(  # noqa: PLR0913, PLR0917 (options of a command)
     quick: bool = False,
     burn: str = "",
     compare: bool = False,
+    new_usual: bool = False,
     nagios: bool = False,
     textfile: str = "",
     capture: str | bool = "",
@@ -69,10 +71,12 @@ def verify(  # noqa: PLR0913, PLR0917 (options of a command)
     """
     names = shlex.split(host)
     if nagios:
-        _nagios(
-            c, names, quick=quick, burn=burn, textfile=textfile, others=bool(compare or capture or c.config.gpurig.json)
-        )
+        others = bool(compare or capture or new_usual or c.config.gpurig.json)
+        _nagios(c, names, quick=quick, burn=burn, textfile=textfile, others=others)
         return
+    if new_usual and (quick or capture):
+        wrong = "--capture" if capture else "--quick"
+        raise ConfigError(f"--new-usual: only a full verification measures what is usual: leave out {wrong}.")
     if capture:
         if compare or textfile:
             raise ConfigError("--capture records and does not verify: leave out --compare and --textfile.")
@@ -80,7 +84,7 @@ def verify(  # noqa: PLR0913, PLR0917 (options of a command)
 
         record(c, names, "" if capture is True else str(capture), quick=quick, burn=_minutes(burn, quick=quick))
         return
-    found = _verified(c, names, quick=quick, burn=burn, compare=compare, textfile=textfile)
+    found = _verified(c, names, quick=quick, burn=burn, compare=compare, textfile=textfile, new_usual=new_usual)
     if c.config.gpurig.json:
         console.show(c, _data(found), "")
     else:
@@ -89,7 +93,9 @@ def verify(  # noqa: PLR0913, PLR0917 (options of a command)
         raise VerificationError(f"Verification failed: {', '.join(failed)}.")
 
 
-def _verified(c: Context, names: list[str], *, quick: bool, burn: str, compare: bool, textfile: str) -> Found:
+def _verified(
+    c: Context, names: list[str], *, quick: bool, burn: str, compare: bool, textfile: str, new_usual: bool = False
+) -> Found:
     """Verify after all options were checked."""
     from gpurig import comparison, history, prometheus, verification
 
@@ -98,6 +104,8 @@ def _verified(c: Context, names: list[str], *, quick: bool, burn: str, compare: 
     stack = stack_of(c)
     chosen = verification.targets(stack, names)
     earlier = {target.name: history.runs(stack, target.name) for target in chosen} if compare else {}
+    for target in chosen if new_usual else ():
+        history.forget_usual(stack, target.name)
     with _progress(chosen, minutes) as tell:
         reports = verification.verify(stack, names, quick=quick, burn=minutes, tell=tell)
     if file:
@@ -115,7 +123,7 @@ def _nagios(c: Context, names: list[str], *, quick: bool, burn: str, textfile: s
 
     try:
         if others:
-            raise ConfigError("--nagios prints one line only: leave out --json, --compare and --capture.")
+            raise ConfigError("--nagios prints one line only: leave out --json, --compare, --new-usual and --capture.")
         found = _verified(c, names, quick=quick, burn=burn, compare=False, textfile=textfile)
     except RigError as error:
         said = nagios.unknown(str(error))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -104,6 +105,28 @@ class TestBaseline:
         assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 155.0}
         assert history.baseline(stack, "demo", OLD) == {"GPU 0: bf16 matmul": 90.0}
         assert history.baseline(stack, "demo", "p.s.demo.3") == {}
+
+    def test_a_slowdown_that_lasts_does_not_become_usual(self, stack: Stack) -> None:
+        name = "gpu: GPU 0: bf16 matmul"
+        slow = [run(3 + n, {name: 100.0}, verdict="WARN") for n in range(20)]
+        write(stack, [run(0, {name: 150.0}), run(1, {name: 152.0}), run(2, {name: 151.0}), *slow])
+        assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 151.0}
+
+    def test_what_was_never_better_than_a_warning_is_usual_all_the_same(self, stack: Stack) -> None:
+        name = "gpu: GPU 0: bf16 matmul"
+        write(stack, [run(0, {name: 90.0}, verdict="WARN"), run(1, {name: 10.0}, verdict="FAIL")])
+        assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 90.0}
+
+    def test_a_new_usual_begins_with_what_follows(self, stack: Stack) -> None:
+        name = "gpu: GPU 0: bf16 matmul"
+        write(stack, [run(0, {name: 150.0})])
+        history.forget_usual(stack, "demo")
+        assert history.baseline(stack, "demo", NEW) == {}
+        later = replace(run(0, {name: 100.0}), started=datetime.now(UTC).isoformat(timespec="seconds"))
+        write(stack, [run(0, {name: 150.0}), later])
+        assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 100.0}
+        (folder_of(stack, "demo") / "usual_since").write_text("yesterday")
+        assert history.baseline(stack, "demo", NEW) == {"GPU 0: bf16 matmul": 125.0}
 
 
 class TestComparison:

@@ -69,6 +69,18 @@ def rig(examined: list[dict[str, Any]], stack: Stack, capsys: pytest.CaptureFixt
 
 
 class TestOptions:
+    def test_a_new_usual_forgets_only_what_was_before(
+        self, rig: Rig, examined: list[dict[str, Any]], stack: Stack
+    ) -> None:
+        assert rig("verify", "demo", "--new-usual")[0] == 0
+        assert [one["name"] for one in examined] == ["demo"]
+        assert [(folder_of(stack, name) / "usual_since").exists() for name in ("demo", "two")] == [True, False]
+        for words in (["--quick"], ["--capture"], ["--nagios"]):
+            code, out, err = rig("verify", "two", "--new-usual", *words)
+            assert (code, "--new-usual" in out + err, len(examined)) == (3 if "--nagios" in words else 2, True, 1)
+        assert rig("verify", "two", "--new-usual", "--burn=0")[0] == 2
+        assert not (folder_of(stack, "two") / "usual_since").exists()
+
     def test_compare_verifies_and_then_tells_what_changed(self, rig: Rig, examined: list[dict[str, Any]]) -> None:
         code, out, _ = rig("verify", "demo", "--compare")
         assert (code, len(examined)) == (0, 1)
