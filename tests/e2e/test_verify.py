@@ -42,7 +42,7 @@ def test_a_configured_host_is_fine(healthy: Results) -> None:
 
 def test_what_cannot_be_told_is_skipped_with_its_reason(healthy: Results) -> None:
     skipped = {name: result["reason"] for name, result in healthy.items() if result["verdict"] == "SKIP"}
-    assert "no GPU" in skipped["gpu: devices"]
+    assert "`gpu_driver` is none" in skipped["gpu: devices"]
     assert all(skipped.values())
 
 
