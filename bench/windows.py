@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gpurig.catalogue import ROOT
 from tests.clients.containers import containers
@@ -22,7 +23,7 @@ NOTHING_TO_DO, DOCTOR = 15.0, 10.0
 
 RUNS = 3
 
-ENTRY = {"allow_reboot": True, "environments": ["starter"], "services": ["jupyter", "tensorboard"]}
+ENTRY: dict[str, Any] = {"allow_reboot": True, "environments": ["starter"], "services": ["jupyter", "tensorboard"]}
 
 
 def main() -> None:

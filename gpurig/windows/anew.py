@@ -70,7 +70,7 @@ def _room(state: Any, host: str, name: str, export_to: str) -> None:
             f"{host}: --export {export_to}: the PC has no drive {letter}:, only {there}. Nothing was changed."
         )
     found = distribution.named(state, name)
-    needed = (found or {}).get("vhd_size") or 0
+    needed = (found["vhd_size"] if found else None) or 0
     free = drives[letter]["free"]
     if free < needed:
         raise RigError(

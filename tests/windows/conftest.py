@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,12 @@ def at_hand(host_image: str) -> Iterator[Containers]:
 @pytest.fixture(scope="module")
 def fresh_home(at_hand: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A fresh Windows 11 Home after the bootstrap, registered, and nothing more."""
-    entry = {"allow_reboot": True, "environments": ["starter"], "services": ["jupyter"], "allow_from": "192.168.1.0/24"}
+    entry: dict[str, Any] = {
+        "allow_reboot": True,
+        "environments": ["starter"],
+        "services": ["jupyter"],
+        "allow_from": "192.168.1.0/24",
+    }
     with home(tmp_path_factory.mktemp("project"), at_hand, fresh(), **entry) as made:
         yield made
 

@@ -17,7 +17,7 @@ from tests.clients.containers import Containers
 from tests.projects import Done, Project
 from tests.windows.model import server
 from tests.windows.model.fresh import fresh
-from tests.windows.model.healthy import configured, sizes
+from tests.windows.model.healthy import GpuLinux, configured, sizes
 from tests.windows.model.linux import ContainerLinux
 from tests.windows.model.pc import Machine
 
@@ -50,11 +50,17 @@ class Home:
 
     project: Project
     pc: server.Pc
-    linux: SizedLinux
+    inner: SizedLinux | GpuLinux
 
     @property
     def machine(self) -> Machine:
         return self.pc.machine
+
+    @property
+    def linux(self) -> SizedLinux:
+        """The container within."""
+        assert isinstance(self.inner, SizedLinux)
+        return self.inner
 
     def configure(self, **changes: Any) -> None:
         """Write the stack's file. changes: keys of the entry."""
@@ -110,10 +116,12 @@ class Home:
 
 
 @contextmanager
-def home(folder: Path, made: Containers, data: dict[str, Any], **changes: Any) -> Iterator[Home]:
+def home(
+    folder: Path, made: Containers, data: dict[str, Any], *, linux: GpuLinux | None = None, **changes: Any
+) -> Iterator[Home]:
     """Put a PC with this data on loopback, write a stack that has it, and register it as its owner would.
 
-    changes: keys of the entry.
+    linux: a simulated one in place of a container, which nobody can log in to. changes: keys of the entry.
     """
     project = Project(folder, "embedded")
     try:
@@ -124,15 +132,15 @@ def home(folder: Path, made: Containers, data: dict[str, Any], **changes: Any) -
         machine = Machine(data)
         pair = (host_key.read_text(encoding="utf-8"), public)
         with server.serving(made, machine, public_key=login, host_key=pair) as pc:
-            linux = SizedLinux(made, pc.container)
-            linux.machine = machine
-            machine.linux = {NAME: linux}
-            at_home = Home(project, pc, linux)
+            inner = linux or SizedLinux(made, pc.container)
+            inner.machine = machine
+            machine.linux = {NAME: inner}
+            at_home = Home(project, pc, inner)
             at_home.configure(**changes)
             at_home.register()
             try:
                 yield at_home
             finally:
-                linux.destroy()  # before the container whose network it shares
+                inner.destroy()  # before the container whose network it shares
     finally:
         project.clean()
