@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
+import shlex
 import subprocess
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gpurig import access, keys, reach
-from gpurig.doctor import Finding
+from gpurig.doctor import Finding, ports
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.stack import Stack
@@ -32,10 +32,14 @@ echo "cuda=$(python3 -c "$code" 2>&1 | tail -n 1)"
 """
 """What is asked over SSH, as any program of the user's would find it."""
 
-SECONDS = 3.0
-"""To wait for a port."""
+ROUND_SECONDS, LOGIN_SECONDS = 90.0, 20.0
+"""To wait for PowerShell, which gives WSL 60 s to start; and for the Linux inside."""
 
-LOGIN_SECONDS = 30.0
+FRESH = (
+    *("-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ConnectTimeout=5"),
+    *("-o", "ServerAliveInterval=3", "-o", "ServerAliveCountMax=2"),
+)
+"""Options of ssh: a shared connection may lead to a PC that is gone, and answers nobody for minutes."""
 
 LOOKS, LOOK_SECONDS = 4, 5.0
 """More looks after something was mended, while the Linux inside does not let us in."""
@@ -52,26 +56,36 @@ class Patient:
     host: Host
 
     def case(self) -> Case:
-        """Everything about it, in one round; a second one only where something is not installed."""
-        case = self._empty()
-        case = replace(case, link=_ports(self.host, case))
-        if silent := _silent(case.link, self.host):
-            return replace(case, link=replace(case.link, ssh=silent))
+        """Everything about it."""
+        *_, case = self.looks()
+        return case
+
+    def looks(self) -> Iterator[Case]:
+        """What is known of it, more and more: its ports; all of Windows, in one round, a second one only where something is not
+        installed; the log-in to the Linux inside. Ends early where there is no use in going on.
+        """
+        case = self.empty()
+        case = replace(case, link=ports.seen(self.host, case))
+        if silent := ports.silent(case.link, self.host):
+            yield replace(case, link=replace(case.link, ssh=silent))
+            return
+        yield case
         try:
-            answer = self.session.round(questions.sections(case.variables))
+            answer = self.session.round(questions.sections(case.variables), seconds=ROUND_SECONDS)
         except RigError as error:
-            return replace(case, link=replace(case.link, ssh=str(error)))
+            yield replace(case, link=replace(case.link, ssh=str(error)))
+            return
         case = replace(case, state=_state(answer.state), link=replace(case.link, ssh=""))
         if urls := _urls(case):
             asked = self.session.round({"symptoms": {"urls": urls}}).state
             case = replace(case, state=_state({**answer.state, **asked}))
-        if case.section("wsl") and case.distribution is None:
-            return case
-        return replace(case, link=self._guest(case.link))
+        yield case
+        if not case.section("wsl") or case.distribution is not None:
+            yield replace(case, link=self._guest(case.link))
 
     def judged(self, path: Path) -> Case:
         """What the script brought that ran at the PC, or a recording. Raises ConfigError where the file is neither."""
-        return replace(self._empty(), state=read(path))
+        return replace(self.empty(), state=read(path))
 
     def apply(self, actions: Sequence[Action]) -> wire.Answer:
         """Do what mends. Raises RigError where the PC does not answer."""
@@ -98,9 +112,10 @@ class Patient:
     @property
     def session(self) -> Session:
         """How the PC is asked."""
-        return Session(self.stack, self.host)
+        return Session(self.stack, self.host, FRESH)
 
-    def _empty(self) -> Case:
+    def empty(self) -> Case:
+        """What is known before anything is asked."""
         own = variables.of_host(self.stack, self.host)
         connection = str(self.host.spec.get("connection", "ssh"))
         guest, _, capabilities = self.host.work()
@@ -110,8 +125,7 @@ class Patient:
     def _guest(self, link: Link) -> Link:
         """Log in to the Linux inside, and look around as a program would that came that way."""
         name = self.host.work()[0]
-        anew = ("-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ConnectTimeout=10")
-        command = [*access.ssh(self.stack, name, *anew), "sh"]
+        command = [*access.ssh(self.stack, name, *FRESH, *self._through()), "sh"]
         try:
             done = subprocess.run(
                 command,
@@ -131,6 +145,14 @@ class Patient:
         complaints = "\n".join(value for key, _, value in lines if key == "ldconfig")
         return replace(link, guest="", smi=told.get("smi", ""), cuda=told.get("cuda"), ldconfig=complaints)
 
+    def _through(self) -> tuple[str, ...]:
+        """Options for a way through Windows that shares no connection either; ssh does not hand its own to a ProxyJump."""
+        jump = self.host.work()[1].jump
+        if jump is None:
+            return ()
+        command = shlex.join(access.ssh(self.stack, jump, *FRESH)).replace("%", "%%")
+        return ("-o", f"ProxyCommand={command.removesuffix(jump)}-W '[%h]:%p' {jump}")
+
     def _said(self, name: str, stderr: str) -> str:
         """Why ssh did not get in, in one line: of a jump, not only that it closed."""
         if any(sign in stderr for sign in KNOWN):
@@ -143,11 +165,23 @@ class Patient:
 def examine(stack: Stack, host: Host) -> Generator[Finding, None, bool]:
     """Walk to CUDA in WSL from outside in. Returns whether the Linux inside answers, so that one can go on there."""
     patient = Patient(stack, host)
-    case = patient.case()
-    yield from chain.findings(case)
+    case = yield from walk(patient)
     if case.link.ssh:
         yield patient.visit()
     return case.link.guest == ""
+
+
+def walk(patient: Patient) -> Generator[Finding, None, Case]:
+    """Tell each step as soon as it is known: what a later look adds, or sees otherwise, is told then. Returns the last look."""
+    told: list[Finding] = []
+    case = patient.empty()
+    for case in patient.looks():
+        whole = case.link.ssh or case.link.guest is not None or (case.section("wsl") and case.distribution is None)
+        steps = None if whole else chain.BEFORE_GUEST if case.state else chain.BEFORE_LOGIN
+        new = [finding for finding in chain.findings(case, steps) if finding not in told]
+        yield from new
+        told += new
+    return case
 
 
 def mend(patient: Patient, todo: Mending) -> tuple[Case, str]:
@@ -186,29 +220,6 @@ def read(path: Path) -> State:
 
 def _state(found: Mapping[str, Any]) -> State:
     return dict(found)  # type: ignore[return-value]  # what the scripts answer has the form of State
-
-
-def _ports(host: Host, case: Case) -> Link:
-    ports = [host.endpoint.port, *case.opened]
-    answers: dict[int, Literal["open", "refused", "silent"]] = {}
-    source = None
-    for port in ports:
-        try:
-            with socket.create_connection((host.endpoint.address, port), timeout=SECONDS) as link:
-                source = str(link.getsockname()[0])
-                answers[port] = "open"
-        except ConnectionRefusedError:
-            answers[port] = "refused"
-        except OSError:
-            answers[port] = "silent"
-    return Link(ports=answers, source=source)
-
-
-def _silent(link: Link, host: Host) -> str:
-    """Why there is no use in logging in; empty where there may be."""
-    words = {"refused": "nothing listens at", "silent": "no answer from"}
-    answer = link.ports.get(host.endpoint.port, "open")
-    return f"{words[answer]} {host.endpoint.address}:{host.endpoint.port}" if answer in words else ""
 
 
 def _urls(case: Case) -> list[str]:

@@ -20,17 +20,24 @@ Told = tuple[Level, str, str]
 """How a step is, in one line, and what to do about it."""
 
 
-def findings(case: Case) -> Iterator[Finding]:
-    """One line for each step that can be judged, and below it what explains that it is broken."""
+BEFORE_LOGIN, BEFORE_GUEST = STEPS[: STEPS.index(steps.SSHD)], STEPS[: STEPS.index(steps.GUEST)]
+"""Steps that are known before anybody logs in to Windows, and to the Linux inside."""
+
+
+def findings(case: Case, only: Sequence[str] | None = None) -> Iterator[Finding]:
+    """One line for each step that can be judged, and below it what explains that it is broken. only: these steps."""
     found = failures.detect(case)
     yield from unread(case)
-    for step in STEPS:
+    for step in STEPS if only is None else only:
         here = [failure for failure in found if failure.at == step]
         told = _STEPS[step](case)
         if told is None and not here:
             continue
-        level, text, advice = told or ("OK", "see below", "")
-        yield Finding(_gravest([level, *(one.level for one in here)]), step, text, "" if here else advice)
+        level, text, advice = told or ("OK", "", "")
+        gravest = _gravest([level, *(one.level for one in here)])
+        if level == "OK" and here and gravest != "OK":  # what is well here says nothing beside what is not
+            text = "; ".join(one.name for one in here if one.level != "OK")
+        yield Finding(gravest, step, text or "see below", "" if here else advice)
         yield from map(explained, here)
 
 
@@ -67,7 +74,11 @@ def _reachable(case: Case) -> Told | None:
         return None
     if answer == "open":
         return "OK", f"port {case.ssh_port} of the PC answers", ""
-    words = {"refused": "nothing listens there", "silent": "no answer"}[answer]
+    words = {
+        "refused": "nothing listens there",
+        "silent": "no answer",
+        "mute": "it takes connections, but its sshd says nothing: the PC sleeps, wakes up, or is frozen",
+    }[answer]
     advice = "Is the PC on, awake, and at this address? Did its owner run the script of `rig bootstrap` there?"
     return "FAIL", f"port {case.ssh_port} of the PC: {words}", advice
 

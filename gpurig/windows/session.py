@@ -19,10 +19,11 @@ SSH_FAILED = 255
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A recorded PC."""
+    """A recorded PC. options: further ones of ssh's."""
 
     stack: Stack
     host: Host
+    options: tuple[str, ...] = ()
 
     def round(
         self, sections: Mapping[str, Mapping[str, Any]], actions: Sequence[Action] = (), *, seconds: float = 180.0
@@ -32,7 +33,7 @@ class Session:
         seconds: more than the sections' own limits together, so that a PC whose WSL hangs still says so.
         """
         alias, endpoint, _ = self.host.machines()[0]
-        command = [*access.ssh(self.stack, alias), wire.COMMAND]
+        command = [*access.ssh(self.stack, alias, *self.options), wire.COMMAND]
         try:
             done = subprocess.run(
                 command, input=wire.request(actions, sections), capture_output=True, check=False, timeout=seconds

@@ -86,7 +86,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
     recorded(stack)
     made = Patient(healthy(), stack)
     monkeypatch.setattr(Session, "round", lambda _, *words, **options: made.round(*words, **options))
-    monkeypatch.setattr(windows, "_ports", lambda *_: replace(made.link, guest=None, ssh=None))
+    monkeypatch.setattr("gpurig.doctor.ports.seen", lambda *_: replace(made.link, guest=None, ssh=None))
     monkeypatch.setattr(
         windows.Patient,
         "_guest",

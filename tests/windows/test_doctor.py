@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gpurig import records
 from gpurig.doctor import windows
-from gpurig.windows.failures import Case, Link
+from gpurig.windows.failures import Link
 from tests.windows.model import at_the_pc, faults
 from tests.windows.model.faults import FAULTS, WELL
 from tests.windows.model.fresh import fresh
@@ -137,17 +135,6 @@ def test_a_recording_is_shown_written_and_judged(patient: Patient, capsys: pytes
     capsys.readouterr()
     assert patient.rig("doctor", "home", "--from=pc.json") == 0
     assert "failure 25" in capsys.readouterr().out
-
-
-def test_ports_are_open_or_refused(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as closed:
-        free = closed.getsockname()[1]
-        closed.close()
-        host = records.require(patient.stack, "home")
-        endpoint = replace(host.endpoint, address="127.0.0.1", port=listening.getsockname()[1])
-        seen = windows._ports(replace(host, endpoint=endpoint), Case({}, {"win_network_ports": {free: "any"}}))
-    assert (seen.ports, seen.source) == ({endpoint.port: "open", free: "refused"}, "127.0.0.1")
 
 
 def test_nobody_logs_in_where_nothing_answers(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ STEPS = (
 )
 """Where something can be broken: the way from outside in, then what keeps it so."""
 
-RESTARTS = frozenset({"wsl_shutdown", "wsl_terminate", "wsl_update"})
+RESTARTS = frozenset({"wsl_shutdown", "wsl_terminate"})
 """Actions that end what runs inside WSL, or may."""
 
 FIRST_MIRRORED = 22621
@@ -54,12 +54,12 @@ class Failure:
 class Link:
     """What can be seen from the laptop. None is not tried.
 
-    ports: TCP port of the PC → open, refused or silent. ssh, guest: what ssh said when it could not log in to Windows, to the
+    ports: TCP port of the PC → open, refused, silent, or mute: it takes connections, but its sshd says nothing. ssh, guest: what ssh said when it could not log in to Windows, to the
     Linux inside; empty where it could. smi: where a program started over SSH finds nvidia-smi, empty where it does not.
     ldconfig: its complaints there. cuda: what cuInit said there, 0 is well. source: the laptop's address on the way to the PC.
     """
 
-    ports: Mapping[int, Literal["open", "refused", "silent"]] = field(default_factory=dict)
+    ports: Mapping[int, Literal["open", "mute", "refused", "silent"]] = field(default_factory=dict)
     ssh: str | None = None
     guest: str | None = None
     smi: str | None = None

@@ -1,0 +1,37 @@
+"""The lines of the doctor's way: what stands beside a level is what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gpurig.windows import chain, failures
+from tests.windows.model.faults import FAULTS, WELL
+from tests.windows.model.healthy import healthy
+from tests.windows.test_failures import look
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_no_step_that_is_broken_says_what_it_says_when_it_is_well(number: int) -> None:
+    entry = dict(FAULTS[number].entry)
+    well = {one.what: one.found for one in chain.findings(look(healthy(**entry), **entry))}
+    machine = healthy(**entry)
+    FAULTS[number].breaks(machine)
+    for link in (WELL, FAULTS[number].link):
+        for finding in chain.findings(look(machine, link, **entry)):
+            assert finding.level == "OK" or finding.found != well.get(finding.what)
+            assert finding.level == "OK" or finding.found != "see below"
+
+
+def test_a_failure_beside_a_step_that_is_well_gives_the_line_its_name() -> None:
+    machine = healthy()
+    FAULTS[31].breaks(machine)
+    found = {one.what: one for one in chain.findings(look(machine))}
+    assert (found["WSL sshd"].level, found["WSL sshd"].found) == ("FAIL", failures.NAMES[31])
+
+
+def test_some_steps_can_be_told_before_the_others() -> None:
+    case = look(healthy(), replace(WELL, guest=None))
+    assert [one.what for one in chain.findings(case, chain.BEFORE_LOGIN)] == ["reachable"]
+    assert [one.what for one in chain.findings(case, chain.BEFORE_GUEST)][-1] == "firewall"
