@@ -49,7 +49,6 @@ KINDS: dict[str, dict[str, str]] = {
     "acl_set": {"path": "a file", "sids": "who may do everything; nobody else anything, nothing is inherited"},
     "msi_install": {"path": "an MSI on the PC", "sha256": "of it; data: {code, reboot}"},
     # WSL, as the user who owns it
-    "wsl_update": {},
     "wsl_shutdown": {},
     "wsl_terminate": {"name": "a distribution"},
     "distribution_install": {
@@ -94,6 +93,5 @@ KINDS: dict[str, dict[str, str]] = {
     "firewall_remove": {"name": "a rule's unique name, gpurig-…"},
     "hyperv_set": {"name": "gpurig-…", "display": "what Windows shows", "port": "TCP port", "remote": "list of ranges"},
     "hyperv_remove": {"name": "gpurig-…"},
-    "profile_set": {"interface": "a connection's name", "category": "private"},
 }
 """Kind → parameter → what it means. Every script takes exactly these, in PascalCase (listen_address: -ListenAddress)."""

@@ -60,13 +60,6 @@ def test_before_22h2_there_is_no_firewall_of_the_vm() -> None:
     assert refused.problem["id"] == "CommandNotFoundException"
 
 
-@pytest.mark.parametrize(("interface", "ok"), [("Ethernet", True), ("Wi-Fi", False)])
-def test_a_connection_becomes_private(interface: str, *, ok: bool) -> None:
-    machine = home()
-    assert done(machine, Action("profile_set", {"interface": interface, "category": "private"})).ok == ok
-    assert (machine.data["network"]["interfaces"]["Ethernet"]["category"] == "private") == ok
-
-
 def test_the_proxy_does_not_listen_where_it_cannot() -> None:
     machine = home()
     converge(machine, "network", {**VARIABLES, "win_network_reach": "direct"})

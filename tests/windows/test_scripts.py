@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,17 @@ def name(path: Path) -> str:
 
 def pascal(words: str) -> str:
     return "".join(word.capitalize() for word in words.split("_"))
+
+
+def wished(module: Path) -> Iterator[str]:
+    """Kinds of the actions that a module makes: by Action itself, or by a function of its own that returns one."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    makers = {"Action"} | {one.name for one in functions if one.returns and ast.unparse(one.returns) == "Action"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in makers and node.args:
+            kind = ast.walk(node.args[0])
+            yield from (one.value for one in kind if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -55,3 +68,8 @@ def test_there_is_no_script_that_nothing_calls() -> None:
         *(f"apply/{one}" for one in KINDS),
     }
     assert {name(path) for path in FILES} - called == set()
+
+
+def test_there_is_no_action_that_nothing_wishes() -> None:
+    made = {kind for module in wire.FOLDER.parents[1].rglob("*.py") for kind in wished(module)}
+    assert set(KINDS) - made == set()

@@ -112,19 +112,6 @@ def hyperv_remove(machine: Machine, *, name: str) -> dict[str, Any]:
     return DONE
 
 
-@twin("apply/profile_set")
-def profile_set(machine: Machine, *, interface: str, category: str) -> dict[str, Any]:
-    machine.require_admin()
-    found = machine.data["network"]["interfaces"].get(interface)
-    if found is None:
-        text = f"No MSFT_NetConnectionProfile objects found with property 'InterfaceAlias' equal to '{interface}'."
-        raise PowerShellError(text, code="CmdletizationQuery_NotFound_InterfaceAlias")
-    if found["category"] == "domain":
-        raise PowerShellError("Unable to set NetworkCategory to a domain network.", code="Windows System Error 87")
-    found["category"] = category
-    return DONE
-
-
 def _names(named: list[str], ports: list[int]) -> bool:
     for one in named:
         span = re.fullmatch(r"(\d+)(?:-(\d+))?", one)

@@ -54,12 +54,6 @@ def collect(machine: Machine) -> Done:
     }
 
 
-@twin("apply/wsl_update")
-def update(machine: Machine) -> Done:
-    _wsl(machine, "--update", "--web-download")
-    return _changed()
-
-
 @twin("apply/wsl_shutdown")
 def shutdown(machine: Machine) -> Done:
     _wsl(machine, "--shutdown")
