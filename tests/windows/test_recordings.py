@@ -31,6 +31,8 @@ def judged(recording: dict[str, Any]) -> list[int]:
 
 
 def test_recordings_are_judged_as_when_they_were_taken() -> None:
+    if not FIXTURES:
+        pytest.skip("no recording of a real PC yet")
     for path in FIXTURES:
         recording = json.loads(path.read_text(encoding="utf-8"))
         assert judged(recording) == recording["about"]["failures"], path
