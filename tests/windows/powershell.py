@@ -40,6 +40,14 @@ def parameters(script: str) -> tuple[Parameter, ...]:
     return tuple(_parameter((node.text or b"").decode()) for node in _of_type(block, "script_parameter"))
 
 
+def all_of(node: tree_sitter.Node, *kinds: str) -> Iterator[tree_sitter.Node]:
+    """All nodes of these kinds in a tree, those within others too, in the order of the text."""
+    if node.type in kinds:
+        yield node
+    for child in node.children:
+        yield from all_of(child, *kinds)
+
+
 def _parameter(text: str) -> Parameter:
     names = re.findall(r"\$(\w+)", re.sub(r"\[[^\]]*\]", "", text))
     allowed = re.search(r"ValidateSet\(([^)]*)\)", text)

@@ -1,0 +1,94 @@
+"""Scripts do what their twins stand for: the calls in model/calls.txt, in that order, and never what no script may do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gpurig.windows import wire
+from tests.windows import calls
+
+SCRIPTS = calls.names()
+
+COLLECTS = [name for name in SCRIPTS if name.startswith("collect/")]
+
+READ_ONLY = frozenset({"invoke-native", "getresponse", "close"})
+"""All that a collector may call beside its own functions: programs (their arguments are in the table), and a HEAD request."""
+
+FORBIDDEN = {
+    r"--unregister\b": ("apply/distribution_unregister",),
+    r"--terminate\b": ("apply/wsl_terminate", "apply/distribution_move"),
+    r"--shutdown\b": ("apply/wsl_shutdown", "apply/disk_compact"),
+    r"--(import|import-in-place|mount|update|uninstall)\b": (),
+    r"'reset'|\breset\b": (),
+    r"'delete'": ("apply/portproxy_delete",),
+    r"disable-feature|/remove-package|/deletevalue": (),
+    r"-Recurse\b": ("apply/logon_right_grant",),  # its own folder of two files
+    r"\b(Remove|Unregister)-(?!Item\b|NetFirewallRule\b|NetFirewallHyperVRule\b|ScheduledTask\b)\w+": (),
+    r"Remove-NetFirewall\w*Rule\b": ("apply/firewall_remove", "apply/hyperv_remove"),
+    r"DefaultInboundAction": ("collect/network",),
+    r"\bSet-NetFirewall(Hyper\w+)?(Profile|Setting|VMSetting)\b": (),
+    r"winnat": ("collect/features",),
+    r"\b(Stop|Restart)-Computer\b|\bshutdown\.exe\b": (),
+    r"\b(Format|Clear|Initialize)-(Disk|Volume)\b|\bclean\b|\bFormat-Volume\b": (),
+    r"\b(Invoke-Expression|iex|Set-ExecutionPolicy|Set-MpPreference|Add-MpPreference)\b": (),
+    r"System32\\wsl\.exe": ("collect/wsl",),  # whether the stub is there
+}
+"""What would harm a PC → the scripts that may have it."""
+
+CHANGED = [
+    ("keeper", "'portproxy', 'set'", "'portproxy', 'reset'"),
+    ("keeper", '"connectaddress=$address"', '"connectaddress=$at"'),
+    ("keeper", "$at, $port = $listen", "$port, $at = $listen"),
+    ("keeper", "'sleep', 'infinity'", "'sleep', '1'"),
+    ("apply/portproxy_set", "'portproxy', 'set'", "'portproxy', 'reset'"),
+    ("apply/distribution_export", "'--export'", "'--unregister'"),
+    ("apply/distribution_export", "'--export', $Name, $partial", "'--export', $Name, $Path"),
+    ("apply/feature_enable", "'/enable-feature'", "'/disable-feature'"),
+    ("apply/feature_enable", "'/norestart', ", ""),
+    ("apply/task_remove", "TaskName = $Name", "TaskName = '*' + $Name"),
+    ("apply/service_set", "Stop-Service", "Remove-Service"),
+    ("apply/firewall_set", "$group = 'gpurig'", "$group = 'Core Networking'"),
+    ("apply/file_remove", "Remove-Item -LiteralPath $Path", "Remove-Item -Path $Path -Recurse"),
+    ("apply/file_write", "[IO.File]::Replace($new, $Path", "[IO.File]::Replace($Path, $new"),
+    ("library", "Set-Acl -LiteralPath $path", "Set-Acl -LiteralPath $env:ProgramData"),
+    ("collect/rdp", "$edition = ", "Stop-Service TermService\n$edition = "),
+    ("collect/gpu", "$smi = $null", "$smi = $null\n& $env:ComSpec /c del x"),
+]
+
+
+def test_every_script_is_in_the_table() -> None:
+    assert sorted(calls.golden()) == SCRIPTS
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_makes_exactly_the_calls_that_its_twin_stands_for(script: str) -> None:
+    found, known = calls.told(wire.script(script)), calls.golden()[script]
+    assert found == known, "change the twin alike, then write model/calls.txt anew (how: calls.py)"
+
+
+@pytest.mark.parametrize("script", COLLECTS)
+def test_a_collector_changes_nothing(script: str) -> None:
+    found = calls.calls(wire.script(script))
+    own = {call.function.lower() for call in found}
+    harmless = {call for call in found if call.text.endswith("-MethodName GetOwnerSid")}
+    assert {call.name for call in set(found) - harmless} - own <= READ_ONLY
+
+
+@pytest.mark.parametrize("pattern", FORBIDDEN)
+def test_what_would_harm_a_pc_is_only_where_it_must_be(pattern: str) -> None:
+    found = [name for name in SCRIPTS if re.search(pattern, calls.without_comments(wire.script(name)), re.IGNORECASE)]
+    assert sorted(found) == sorted(FORBIDDEN[pattern])
+
+
+@pytest.mark.parametrize(("script", "old", "new"), CHANGED)
+def test_another_call_is_noticed(script: str, old: str, new: str) -> None:
+    text = wire.script(script)
+    assert text.count(old) == 1
+    assert calls.told(text.replace(old, new)) != calls.golden()[script]
+
+
+def test_what_comes_through_a_pipe_counts() -> None:
+    found = calls.calls("Get-Item $a | Where-Object { $_.Length } | Remove-Item -Force")
+    assert [str(call) for call in found] == ["Get-Item $a | Where-Object { $_.Length } | Remove-Item -Force"]
