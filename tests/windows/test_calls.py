@@ -1,4 +1,4 @@
-"""Scripts do what their twins stand for: the calls in model/calls.txt, in that order, and never what no script may do."""
+"""Scripts do what their twins stand for: the calls in model/calls, in that order, and never what no script may do."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ CHANGED = [
     ("apply/firewall_set", "$group = 'gpurig'", "$group = 'Core Networking'"),
     ("apply/file_remove", "Remove-Item -LiteralPath $Path", "Remove-Item -Path $Path -Recurse"),
     ("apply/file_write", "[IO.File]::Replace($new, $Path", "[IO.File]::Replace($Path, $new"),
+    ("apply/distribution_unregister", "-ne $Name", "-eq $Name"),
+    ("apply/distribution_unregister", "Lxss\\$Guid", "Lxss"),
+    ("apply/service_set", "if ($Running)", "if (-not $Running)"),
     ("library", "Set-Acl -LiteralPath $path", "Set-Acl -LiteralPath $env:ProgramData"),
     ("collect/rdp", "$edition = ", "Stop-Service TermService\n$edition = "),
     ("collect/gpu", "$smi = $null", "$smi = $null\n& $env:ComSpec /c del x"),
@@ -65,7 +68,7 @@ def test_every_script_is_in_the_table() -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_makes_exactly_the_calls_that_its_twin_stands_for(script: str) -> None:
     found, known = calls.told(wire.script(script)), calls.golden()[script]
-    assert found == known, "change the twin alike, then write model/calls.txt anew (how: calls.py)"
+    assert found == known, "change the twin alike, then write model/calls anew (how: calls.py)"
 
 
 @pytest.mark.parametrize("script", COLLECTS)
