@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpurig.windows import wire
 from gpurig.windows.topics.keeper import SCRIPT, SETTINGS
+from tests.windows import calls, powershell
 from tests.windows.model import keeper, netsh
 
 TEXT = wire.script("keeper")
@@ -25,7 +26,25 @@ def test_both_end_with_the_same_codes() -> None:
 
 
 def test_both_know_the_same_places() -> None:
-    for name in (keeper.LOG, keeper.PAUSE, SETTINGS, SCRIPT):
+    for name in (keeper.LOG, keeper.PAUSE, keeper.LOCK, SETTINGS, SCRIPT):
         assert f"'{name.rpartition(chr(92))[2]}'" in TEXT
     assert keeper.OURS in TEXT
     assert netsh.KEY.format("v4tov4") in TEXT
+
+
+def test_whatever_goes_wrong_at_work_is_logged() -> None:
+    tree = powershell.PARSER.parse(TEXT.encode()).root_node
+    tried = [
+        node
+        for node in powershell.all_of(tree, "try_statement")
+        if "Write-Line 'failed'" in (node.text or b"").decode()
+    ]
+    inside = "\n".join((node.text or b"").decode() for node in tried)
+    for call in calls.calls(TEXT):
+        assert call.function or call.text in inside, call
+
+
+def test_nobody_else_can_take_the_keepers_place() -> None:
+    assert not re.search(r"Global\\|Threading\.(Mutex|Semaphore|EventWaitHandle)", TEXT)
+    lock = "[IO.File]::Open((Join-Path $folder 'keeper.lock'), 'OpenOrCreate', 'ReadWrite', 'None')"
+    assert lock in {call.text for call in calls.calls(TEXT)}

@@ -80,10 +80,14 @@ if ($me.IsSystem) {
     Write-Line 'refused' @{ why = 'WSL does not run as SYSTEM: the task must run as the owner of the distribution' }
     exit 5
 }
-$mutex = New-Object Threading.Mutex $false, 'Global\gpurig-keeper'
-try { $free = $mutex.WaitOne(0) } catch [Threading.AbandonedMutexException] { $free = $true }
-if (-not $free -or (Test-Paused)) { exit 0 }
 try {
+    if (Test-Paused) { exit 0 }
+    # One keeper at a time, by a file that stays open until it ends: a mutex's name is free to whoever of the PC's users takes it first.
+    try { $script:lock = [IO.File]::Open((Join-Path $folder 'keeper.lock'), 'OpenOrCreate', 'ReadWrite', 'None') } catch {
+        # A sharing violation: another keeper has it.
+        if ($_.Exception.GetBaseException().HResult -ne -2147024864) { throw }
+        exit 0
+    }
     $version = Get-Version
     $settings = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText((Join-Path $folder 'keeper.json')))
     $wsl = Get-WslPath

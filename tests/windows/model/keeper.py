@@ -21,6 +21,9 @@ LOG = f"{FOLDER}\\keeper.log"
 
 PAUSE = f"{FOLDER}\\keeper.pause"
 
+LOCK = f"{FOLDER}\\keeper.lock"
+"""Open, and to nobody else, while a keeper runs: one that starts beside it ends at once."""
+
 OURS = "HKLM:\\SOFTWARE\\gpurig"
 
 
@@ -35,6 +38,7 @@ def begin(machine: Machine, sid: str, arguments: str) -> int | None:
         return AS_SYSTEM
     if PAUSE in machine.data["files"]:
         return 0
+    machine.data["files"].setdefault(LOCK, "")
     settings = _bytes(machine, topic.SETTINGS)
     if not settings:
         _log(machine, "failed", why="no settings")
