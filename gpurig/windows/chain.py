@@ -33,11 +33,10 @@ def findings(case: Case, only: Sequence[str] | None = None) -> Iterator[Finding]
         told = _STEPS[step](case)
         if told is None and not here:
             continue
-        level, text, advice = told or ("OK", "", "")
-        gravest = _gravest([level, *(one.level for one in here)])
-        if level == "OK" and here and gravest != "OK":  # what is well here says nothing beside what is not
-            text = "; ".join(one.name for one in here if one.level != "OK")
-        yield Finding(gravest, step, text or "see below", "" if here else advice)
+        level, text, advice = told or ("OK", "see below", "")
+        if level == "OK" and (worse := [one.name for one in here if one.level != "OK"]):
+            text = "; ".join(worse)  # what is well here says nothing beside what is not
+        yield Finding(_gravest([level, *(one.level for one in here)]), step, text, "" if here else advice)
         yield from map(explained, here)
 
 
@@ -141,7 +140,10 @@ def _portproxy(case: Case) -> Told | None:
     there = network.entries(case)
     missing = [port for port in case.opened if not any(one.endswith(f"/{port}") for one in there)]
     if missing:
-        return "FAIL", f"no entry for port {', '.join(map(str, missing))}", f"{case.site('win_network')} makes it."
+        advice = f"{case.site('win_network')} makes it."
+        if case.facts.networking_mode not in (None, "nat"):
+            advice = f"It leads nowhere while WSL runs with {case.facts.networking_mode}: see settings below."
+        return "FAIL", f"no entry for port {', '.join(map(str, missing))}", advice
     if not there:
         return None
     return "OK", ", ".join(f"{listen} → {connect}" for listen, connect in sorted(there.items())), ""

@@ -15,9 +15,11 @@ from gpurig import drivers
 from gpurig.health import layers
 from gpurig.health.finding import Finding
 from gpurig.windows import inside, topics
+from gpurig.windows.failures import Case
 from gpurig.windows.inside import Facts
 from gpurig.windows.plan import Plan
 from gpurig.windows.state import State
+from gpurig.windows.topics.distribution import named
 
 AT_START = timedelta(minutes=10)
 """Within which WSL must be up after Windows started; the keeper looks every two minutes."""
@@ -54,6 +56,7 @@ def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str
     yield _planned(
         "portproxy is current", network, ("portproxy_set", "portproxy_delete", "service_set", "service_restart"),
         expected="every entry of ours points at WSL's present address", tag="win_network",
+        besides=_leading_nowhere(Case(state, variables), facts),
     )  # fmt: skip
     yield _planned(
         "firewall as declared", network, ("firewall_set", "firewall_remove", "hyperv_set", "hyperv_remove"),
@@ -66,7 +69,7 @@ def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str
 def _wsl2(state: State, facts: Facts, name: str) -> Finding:
     what: dict[str, Any] = {"name": "WSL2 with systemd", "expected": f"{name} as WSL 2, systemd running"}
     advice = "Run `ansible-playbook playbooks/site.yml`; `rig doctor` says more."
-    found = next((one for one in state["wsl"].get("distributions", []) if one["name"] == name), None)
+    found = named(state, name)
     if found is None:
         return Finding(
             **what, verdict="FAIL", value="not there", reason=f"{name} is not installed for this user.", advice=advice
@@ -132,12 +135,23 @@ def _restart(state: State, plan: Plan) -> Finding:
     )
 
 
-def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str) -> Finding:
-    """A point that is fulfilled where a plan has none of these actions left."""
+def _leading_nowhere(case: Case, facts: Facts) -> str:
+    """Why wanted entries of the portproxy cannot be made; empty where they can, or none is wanted."""
+    if case.mirrored or not case.opened or (facts.address and facts.networking_mode in (None, "nat")):
+        return ""
+    ports = ", ".join(map(str, case.opened))
+    if not facts.address:
+        return f"port {ports}: WSL's address is not known ({facts.problem or 'it has none'})"
+    return f"port {ports}: WSL runs with {facts.networking_mode}, to which no portproxy leads"
+
+
+def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str, besides: str = "") -> Finding:
+    """A point that is fulfilled where a plan has none of these actions left. besides: what no plan can put right."""
     left = [action.says for action in plan.actions if action.kind in kinds] + [one.text for one in plan.refusals]
-    if not left:
+    if not left and not besides:
         return Finding(name=name, verdict="PASS", value="nothing to change", expected=expected)
-    advice = f"site.yml with --tags {tag} puts it right."
+    advice = "`rig doctor` says why." if besides else f"site.yml with --tags {tag} puts it right."
+    left += [besides] if besides else []
     return Finding(
         name=name, verdict="FAIL", value="; ".join(left), expected=expected, reason="The PC differs.", advice=advice
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gpurig.windows import chain, failures
+from tests.windows.model import faults, netsh
 from tests.windows.model.faults import FAULTS, WELL
 from tests.windows.model.healthy import healthy
 from tests.windows.test_failures import look
@@ -15,7 +16,7 @@ from tests.windows.test_failures import look
 @pytest.mark.parametrize("number", FAULTS)
 def test_no_step_that_is_broken_says_what_it_says_when_it_is_well(number: int) -> None:
     entry = dict(FAULTS[number].entry)
-    well = {one.what: one.found for one in chain.findings(look(healthy(**entry), **entry))}
+    well = {one.what: one.found for one in chain.findings(look(healthy(**entry), **entry)) if one.level == "OK"}
     machine = healthy(**entry)
     FAULTS[number].breaks(machine)
     for link in (WELL, FAULTS[number].link):
@@ -29,6 +30,18 @@ def test_a_failure_beside_a_step_that_is_well_gives_the_line_its_name() -> None:
     FAULTS[31].breaks(machine)
     found = {one.what: one for one in chain.findings(look(machine))}
     assert (found["WSL sshd"].level, found["WSL sshd"].found) == ("FAIL", failures.NAMES[31])
+
+
+def test_a_nat_that_failed_is_explained_where_the_portproxy_is_missing() -> None:
+    machine = healthy(reach="direct")
+    faults.fell_back(machine)
+    netsh.portproxy_delete(machine, "0.0.0.0/2222")
+    case = look(machine, reach="direct")
+    found = {one.what: one for one in chain.findings(case)}
+    explained = found[f"settings: failure 23, {failures.NAMES[23]}"]
+    assert (explained.level, "WSL runs with virtioproxy, .wslconfig says" in explained.found) == ("FAIL", True)
+    assert found["portproxy"].level == "FAIL"
+    assert "see settings below" in found["portproxy"].advice
 
 
 def test_some_steps_can_be_told_before_the_others() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from gpurig.windows import failures
-from tests.windows.model import faults, fresh_network
-from tests.windows.model.faults import fails
+from gpurig.catalogue import ROOT
+from gpurig.windows import failures, mending
+from tests.windows import rounds
+from tests.windows.model import boot, clock, faults, fresh_network
+from tests.windows.model.faults import FAULTS, fails
 from tests.windows.model.fresh_sshd import ADMIN_KEYS
 from tests.windows.model.healthy import healthy
 from tests.windows.model.pc import Machine
@@ -75,6 +77,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
     "Windows 10 without its own feature": (7, lambda pc: pc.data.update(build=19045)),
     "WSL's service is not registered": (7, lambda pc: pc.data["services"].pop("WSLService")),
     "WSL says 0x8000FFFF": (7, fails("E_UNEXPECTED")),
+    "listener gone": (12, lambda pc: pc.data["network"]["deaf"].append("0.0.0.0/2222")),
     "port excluded": (12, lambda pc: pc.data["network"]["excluded"].append([2200, 2299])),
     "port taken": (12, lambda pc: pc.data["network"]["programs"].append(program(2222))),
     "a rule against us": (13, lambda pc: pc.data["firewall"]["rules"].update(other=against())),
@@ -95,6 +98,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Machine], object]]] = {
     "driver broken on Windows": (21, lambda pc: pc.data.update(gpu={"state": 43})),
     "nvidia-smi hangs": (21, lambda pc: faults.told(pc, nvidia_smi_code=124)),
     "WSL not restarted": (23, lambda pc: faults.config(pc, lambda text: text.replace("processors=22", "processors=4"))),
+    "WSL's NAT failed": (23, faults.fell_back),
     "no task": (25, lambda pc: pc.data["tasks"].clear()),
     "task disabled": (25, disable),
     "only while logged on": (25, lambda pc: faults.task(pc, "LogonType", "InteractiveToken")),
@@ -117,6 +121,43 @@ def test_a_failure_has_many_faces(variant: str) -> None:
     assert number in {failure.number for failure in found}, found
     others = {failure.number for failure in found} - {number}
     assert others <= COMPANIONS.get(variant, set()), found
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_offered_mends_it_and_nothing_else_is_offered(variant: str) -> None:
+    number, breaks = VARIANTS[variant]
+    machine = healthy(reach="direct")
+    breaks(machine)
+    case = look(machine, reach="direct")
+    failure = next(one for one in failures.detect(case) if one.number == number)
+    assert bool(failure.actions) is (variant in MENDED | TOLD)
+    answer = rounds.talk(machine, mending.mending(case, [failure]).actions, {})
+    assert answer.failed() is None, answer.failed()
+    if failure.actions and machine.data["pending"]:
+        boot.boot(machine)
+        clock.advance(machine, 3)
+    left = {one.number for one in failures.detect(look(machine, reach="direct"))}
+    assert (number not in left) is (variant in MENDED)
+
+
+MENDED = {
+    *("no keeper and default timers", "hypervisor off at boot", "feature off", "Windows 10 without its own feature"),
+    *("listener gone", "no rule", "rule of another network", "rule for others", "clock ahead"),
+    *("ICS disabled, and works", "nvidia-smi hangs", "WSL not restarted", "WSL's NAT failed"),
+    *("no task", "task disabled", "only while logged on", "no batch right", "not on battery"),
+}
+"""The faces that `--fix` mends; where a feature is enabled, with the restart that the user is told to do."""
+
+TOLD = {"no address", "sshd configured wrongly", "no host keys", "sshd on another port"}
+"""For these something is offered too, but the simulated Linux only says that it is so, whatever is done."""
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_the_documentation_tells_what_fix_does(number: int) -> None:
+    text = (ROOT / "docs" / "windows-failures.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| {number} |"))
+    faces = {VARIANTS[name][0] for name in MENDED}
+    assert bool(row.split("|")[-2].strip()) is (FAULTS[number].mends or number in faces), row
 
 
 COMPANIONS = {

@@ -10,12 +10,12 @@ import pytest
 from gpurig.health.finding import Finding
 from gpurig.windows import proof, questions, topics
 from gpurig.windows.state import State
-from tests.windows.model import boot, clock
+from tests.windows.model import boot, clock, netsh
 from tests.windows.model.healthy import NAME, healthy, variables
 from tests.windows.model.pc import Machine
 from tests.windows.rounds import look
 
-DIRECT = {"reach": "direct"}
+DIRECT: dict[str, Any] = {"reach": "direct"}
 
 
 def judged(machine: Machine, *, gpu: bool = True, toolkit: str = "", **entry: Any) -> dict[str, Finding]:
@@ -86,6 +86,32 @@ def test_what_is_wrong_fails_and_nothing_else(wrong: Callable[[Machine], None], 
     machine = healthy(**DIRECT)
     wrong(machine)
     assert [one for one, verdict in verdicts(machine, **DIRECT).items() if verdict == "FAIL"] == [name]
+
+
+def _fell_back(machine: Machine) -> None:
+    machine.linux[NAME].data["facts"]["networking_mode"] = "virtioproxy"  # type: ignore[attr-defined]
+    netsh.portproxy_delete(machine, "0.0.0.0/2222")
+
+
+def _no_address(machine: Machine) -> None:
+    machine.linux[NAME].changes["address"] = ""  # type: ignore[attr-defined]
+    machine.linux[NAME].data["facts"]["address"] = ""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(_fell_back, "virtioproxy"), (_no_address, "address is not known")])
+def test_a_proxy_that_cannot_be_made_is_not_current(wrong: Callable[[Machine], None], said: str) -> None:
+    machine = healthy(**DIRECT)
+    wrong(machine)
+    found = judged(machine, **DIRECT)["portproxy is current"]
+    assert (found.verdict, said in str(found.value)) == ("FAIL", True)
+    assert "rig doctor" in found.advice
+
+
+def test_a_distributions_name_is_the_same_in_other_letters() -> None:
+    found = judged(
+        healthy(), wsl={"distribution": {"name": NAME.lower(), "url": "https://example.com/u.wsl", "sha256": "cd" * 32}}
+    )
+    assert found["WSL2 with systemd"].verdict == "PASS"
 
 
 def test_a_toolkit_newer_than_the_driver_knows_fails() -> None:

@@ -136,7 +136,7 @@ class Case:
         native = self.section("wsl").get("running")
         if native is None or native["code"] is None:
             return None
-        return self.name in wire.text_of(native).split()
+        return self.name.lower() in wire.text_of(native).lower().split()
 
     @property
     def version_said(self) -> str:

@@ -16,7 +16,7 @@ RELAY = "wslrelay"
 def old_address(case: Case) -> Failure | None:
     """11. The portproxy's entry is not eth0's present address (WSL issue 4210)."""
     address = case.facts.address
-    if not address or case.mirrored:
+    if not address or case.mirrored or case.facts.networking_mode not in (None, "nat"):
         return None
     wrong = {
         listen: connect

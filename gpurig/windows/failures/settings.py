@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpurig.doctor import Level
 from gpurig.windows import configfile, wslconfig, wslkeys
 from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import SETTINGS, Case, Failure
@@ -18,6 +19,8 @@ SHOWN = 3
 
 def without_effect(case: Case) -> Failure | None:
     """23. Lines that WSL drops, and values that it does not run with (WSL's configfile.cpp)."""
+    if fallen := _fallen_back(case):
+        return fallen
     if not case.config:
         return None
     machine, wsl = case.section("machine"), case.section("wsl")
@@ -66,6 +69,27 @@ def half_read(case: Case) -> Failure | None:
     )
     fix = f"Correct that line, then `wsl --terminate {case.name}` on the PC; {case.site('win_linux')} writes the settings of ours."
     return Failure(24, NAMES[24], SETTINGS, found, meaning, fix, level="WARN")
+
+
+def _fallen_back(case: Case) -> Failure | None:
+    """Since 2.3.25 WSL goes on with a network of its own where Windows' NAT fails (Microsoft's wsl-config page)."""
+    runs, told = case.facts.networking_mode, case.setting("wsl2", "networkingMode")
+    if runs not in ("virtioproxy", "consomme") or (told or "nat").lower() != "nat":
+        return None
+    says = f"says {told}" if told else "says nothing, which means nat"
+    found = f"WSL runs with {runs}, .wslconfig {says}"
+    meaning = "Windows' NAT for virtual machines failed when WSL started. Linux reaches the internet, but no portproxy leads to it."
+    fix = (
+        "`wsl --shutdown; Restart-Service hns` on the PC once nobody works in WSL; the keeper starts it again. If it comes back, "
+        "restart Windows, and look for a VPN or antivirus program that takes over the network."
+    )
+    actions = (
+        Action("wsl_shutdown", says="shut WSL down"),
+        Action("service_restart", {"name": "hns"}, "restart Windows' network for virtual machines"),
+        start(),
+    )
+    level: Level = "FAIL" if case.opened else "WARN"
+    return Failure(23, NAMES[23], SETTINGS, found, meaning, fix, actions, level)
 
 
 def _elsewhere(problem: wslconfig.Problem) -> bool:

@@ -8,6 +8,7 @@ from gpurig.windows import packages
 from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import DISTRIBUTION, WSL, Case, Failure, version
 from gpurig.windows.failures.names import NAMES
+from gpurig.windows.failures.starting import start
 from gpurig.windows.state import MachineSection
 
 OLDEST = (2, 2, 4)
@@ -156,6 +157,7 @@ def no_logon_right(case: Case) -> Failure | None:
             "let virtual machines log on as a service",
         ),
         Action("service_restart", {"name": "vmcompute"}, "restart Windows' service for virtual machines"),
+        start(),
     )
     return Failure(8, NAMES[8], WSL, f"WSL says {code}", meaning, fix, actions)
 

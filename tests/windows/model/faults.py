@@ -10,7 +10,7 @@ from typing import Any
 
 from gpurig.windows.failures import Link
 from gpurig.windows.questions import TASK
-from tests.windows.model import network, wsl_vm
+from tests.windows.model import network, wsl_exe, wsl_vm
 from tests.windows.model.fresh_sshd import ADMIN_KEYS
 from tests.windows.model.healthy import NAME, GpuLinux
 from tests.windows.model.pc import Machine
@@ -123,6 +123,16 @@ def fails(code: str) -> Breaks:
         machine.data["wsl"]["fails"] = code
 
     return breaks
+
+
+def _no_right(machine: Machine) -> None:
+    stopped(machine)
+    machine.data["denied"] = {"SeServiceLogonRight": [wsl_exe.VIRTUAL_MACHINES]}
+
+
+def fell_back(machine: Machine) -> None:
+    """Windows' NAT failed when WSL started, which went on without it."""
+    told(machine, networking_mode="virtioproxy")
 
 
 def _source(machine: Machine) -> None:
@@ -250,7 +260,7 @@ FAULTS: dict[int, Fault] = {
     5: Fault(_system, mends=True),
     6: Fault(_virtualization),
     7: Fault(fails("REGDB_E_CLASSNOTREG")),
-    8: Fault(fails("ERROR_LOGON_TYPE_NOT_GRANTED")),
+    8: Fault(_no_right, mends=True),
     9: Fault(_source, companions=frozenset({1})),
     10: Fault(_updated, mends=True),
     11: Fault(_moved, DIRECT, link=LOST, mends=True),

@@ -17,7 +17,7 @@ Said = tuple[int, bytes, bytes]
 
 FAILED = -1
 
-SYSTEM = "S-1-5-18"
+SYSTEM, VIRTUAL_MACHINES = "S-1-5-18", "S-1-5-83-0"
 
 STATES = {wsl_vm.INSTALLING: "Installing", wsl_vm.UNINSTALLING: "Uninstalling"}
 
@@ -193,6 +193,11 @@ def _require_vm(machine: Machine, doing: str) -> None:
     broken = machine.data["wsl"].get("fails")
     if broken:
         raise WslError("failed", f"Wsl/Service/{doing}/{broken}")
+    right = "SeServiceLogonRight"
+    if VIRTUAL_MACHINES in set(machine.data.get("denied", {}).get(right, ())) - set(
+        machine.data.get("rights", {}).get(right, ())
+    ):
+        raise WslError("failed", f"Wsl/Service/{doing}/CreateVm/HCS/ERROR_LOGON_TYPE_NOT_GRANTED")
     if not wsl_vm.possible(machine):
         raise WslError("virtualization", f"Wsl/Service/{doing}/CreateVm/HCS/HCS_E_HYPERV_NOT_INSTALLED")
 
