@@ -196,6 +196,16 @@ def test_without_an_init_system_a_service_is_never_given_up_but_waited_for_ever_
     assert until(lambda: failed(light, "services") == {}, 90), "it comes back by itself"
 
 
+def test_without_an_init_system_a_service_keeps_to_its_memory_too(light: Configured) -> None:
+    limits = "/etc/gpurig/services/memory.json"
+    light.root(f'cp -p {limits} /root/kept; echo \'{{"tensorboard": "20M"}}\' > {limits}')
+    try:
+        assert until(lambda: "MB, more than its limit 20M" in light.root("cat /var/log/gpurig/tensorboard.log*"), 60)
+    finally:
+        light.root(f"cp -p /root/kept {limits}")
+    assert until(lambda: failed(light, "services") == {}, 120), "it comes back by itself"
+
+
 @pytest.fixture
 def restarted(hosts: Hosts) -> Hosts:
     """Both hosts switched off and on."""

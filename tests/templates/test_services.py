@@ -145,6 +145,16 @@ def test_memory_is_limited_by_the_service_s_data_or_as_asked_for() -> None:
     assert unit(services_memory_max={"jupyter": "16G"})["MemoryMax"] == "16G"
 
 
+def test_memory_is_limited_under_supervisor_too() -> None:
+    found = evaluate("services", "_services_memory", services_memory_max={"jupyter": "16G"})
+    assert found == {"jupyter": "16G", "tensorboard": "25%"}
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(render("services", "limit_memory.conf.j2"))
+    listener = parser["eventlistener:gpurig-memory"]
+    assert (listener["events"], listener["autorestart"]) == ("TICK_5", "true")
+    assert listener["command"] == "/usr/bin/python3 /etc/gpurig/limit_memory.py"
+
+
 def test_the_environment_s_variables_come_before_the_secret() -> None:
     variables = "-/opt/gpurig/environments/starter/variables.env"
     assert unit()["EnvironmentFile"] == f"{variables}\n/etc/gpurig/services/jupyter.env"

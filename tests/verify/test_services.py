@@ -61,6 +61,23 @@ def test_runs(wanted: dict[str, Service], target: Target, host: Any, check: Any,
         )
 
 
+@pytest.mark.usefixtures("wanted")
+def test_memory(target: Target, host: Any, check: Any, fix: str) -> None:
+    """Without systemd, a listener of supervisor's ends whoever holds more than its limit."""
+    if target.capabilities.init == "systemd":
+        check.skip("memory limits", "systemd itself keeps services to them")
+        return
+    running = _supervisor(host, "memory").running
+    check(
+        "memory limits",
+        running == "RUNNING",
+        value=running,
+        expected="RUNNING",
+        reason="A service that grows takes the memory of all others.",
+        advice=f"Read `rig connect {target.host.name} -- {_log_command(target, 'memory')}`. {fix}",
+    )
+
+
 def test_answers(wanted: dict[str, Service], target: Target, check: Any, fix: str) -> None:
     """Through SSH, as `rig open` does: with the token in every way that it may be shown, without it, and with a wrong one."""
     for name, service in wanted.items():
