@@ -9,13 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One step. says: what it changes, for people; before, after: for --diff."""
+    """One step. says: what it changes, for people; before, after: for --diff.
+
+    key: of the host's entry, such as wsl.msi, where the file of a file_fetch is named.
+    """
 
     kind: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     says: str = ""
     before: str = ""
     after: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         wanted = KINDS[self.kind]

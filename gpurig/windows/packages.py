@@ -11,6 +11,7 @@ from typing import Any
 
 from gpurig.windows import questions
 from gpurig.windows.actions import Action
+from gpurig.windows.plan import Refusal
 from gpurig.windows.state import MachineSection
 
 DOWNLOADS = f"{questions.FOLDER}\\downloads"
@@ -71,12 +72,25 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def fetch(file: File, key: str) -> Action:
-    """Have a file on the PC. key: where the owner may give another one, for the message of a wrong checksum."""
+    """Have a file on the PC. key: of the entry, where the owner may give the url and sha256 of another one."""
     return Action(
         "file_fetch",
         {"url": file.url, "sha256": file.sha256.lower(), "path": file.path},
-        says=f"fetch {file.url} and hold it against its SHA-256 ({key})",
+        says=f"fetch {file.url} and hold it against its SHA-256",
+        key=key,
     )
+
+
+def refusal(fetch: Action, message: str) -> Refusal:
+    """What is to be said of a fetch that failed. message: of file_fetch.ps1, whose words for a wrong checksum are its own.
+
+    Without a key where the file is not to blame.
+    """
+    if fetch.parameters["url"] not in message:
+        return Refusal("", f"{fetch.says}: {message}")
+    wrong = "sha256" if "its SHA-256 is" in message else "url"
+    text = f"{message}. If you mean another file, write its url and sha256 under {fetch.key}"
+    return Refusal(f"{fetch.key}.{wrong}", text)
 
 
 @functools.cache

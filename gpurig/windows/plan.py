@@ -37,6 +37,10 @@ class Plan:
     reboot: str = ""
     warnings: tuple[str, ...] = ()
 
+    def unsettled(self) -> tuple[Action, ...]:
+        """What a second look must not find: all but fetches, since the state does not tell whether a file is whole."""
+        return tuple(action for action in self.actions if action.kind != "file_fetch")
+
 
 def unread(state: Mapping[str, Any], sections: Iterable[str]) -> tuple[Refusal, ...]:
     """Refusals for the sections that a topic needs and that could not be read."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from gpurig.windows import configedit, configfile
 from gpurig.windows.configfile import FAULTS, Content, Entry
+from gpurig.windows.plan import Refusal
 from gpurig.windows.wslkeys import UNITS, keys, known, meaning, names, wrong
 
 MIRRORED_BUILD = 22621
@@ -106,6 +107,17 @@ def edit(text: str, wanted: Mapping[str, Mapping[str, str]]) -> str:
     return configedit.edit(text, wanted, windows=True, names=_names, same=_same)
 
 
+def mirrors(build: int) -> bool:
+    """Whether a build of Windows has mirrored networking."""
+    return build >= MIRRORED_BUILD
+
+
+def unmirrored(build: int) -> Refusal:
+    """What is said where it has not; the same words from every topic, so that they are told once."""
+    needs = f"mirrored needs Windows 11 22H2 (build {MIRRORED_BUILD}), and this is build {build}"
+    return Refusal("wsl.networking", f"{needs}: write nat, or leave it out")
+
+
 def unknown(name: str) -> str:
     """What is said of a key, section.key in lower case, that WSL does not know."""
     if "." not in name:
@@ -151,7 +163,7 @@ def _limits(name: str, word: bool | int | str | None, computer: Computer) -> Ite
         yield Problem(0, name, f"is more than the PC has, {computer.memory / UNITS['G']:.1f} GB", void=True)
     if name == "wsl2.processors" and computer.processors and isinstance(word, int) and word > computer.processors:
         yield Problem(0, name, f"is more than the PC has, {computer.processors}", void=True)
-    if word == "mirrored" and computer.build and computer.build < MIRRORED_BUILD:
+    if word == "mirrored" and computer.build and not mirrors(computer.build):
         yield Problem(
             0,
             name,

@@ -9,9 +9,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from gpurig.errors import RigError
-from gpurig.windows import questions, topics, wire
+from gpurig.windows import packages, questions, topics, wire
 from gpurig.windows.actions import Action
-from gpurig.windows.plan import Plan
+from gpurig.windows.plan import Plan, Refusal
 
 DOCUMENTATION = r"""
 module: gpurig_windows
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
     def _topic(self, topic: str, variables: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         plan = topics.decide(topic, self._state(task_vars), variables)
         if plan.refusals:
-            raise AnsibleActionFail(_refused(task_vars, [plan]))
+            raise AnsibleActionFail(_refused(task_vars, [plan], "this step changed nothing on the PC"))
         told = _told(plan)
         if not plan.actions or self._task.check_mode:
             return told
@@ -60,18 +60,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
         facts = self._facts(answer.state)
         failed = answer.failed()
         if failed is not None:
-            done = len(answer.outcomes) - 1
-            problem = failed.problem or {"message": "?", "id": "", "hresult": ""}
+            # Without the facts: Ansible prints all that a failure's result has, and nothing after it reads them.
             raise AnsibleActionFail(
-                f"{plan.actions[done].says or failed.kind}: {problem['message']} ({problem['hresult']})",
-                result={**told, **facts, "changed": any(outcome.changed for outcome in answer.outcomes)},
+                _failed(task_vars, plan.actions[len(answer.outcomes) - 1], failed),
+                result={**told, "changed": any(outcome.changed for outcome in answer.outcomes)},
             )
         after = topics.decide(topic, answer.state, variables)  # type: ignore[arg-type]
-        left = [action.says for action in after.actions]
+        left = [action.says for action in after.unsettled()]
         if left and not (plan.reboot or after.reboot):
-            raise AnsibleActionFail(
-                f"{topic}: done, and yet to be done again: {'; '.join(left)}", result={**told, **facts}
-            )
+            raise AnsibleActionFail(f"{topic}: done, and yet to be done again: {'; '.join(left)}", result=told)
         reboot = plan.reboot or after.reboot
         return {
             **told,
@@ -85,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
         plans = [topics.decide(name, self._state(task_vars), variables) for name in names]
         plans = [replace(plan, refusals=tuple(one for one in plan.refusals if not one.passing)) for plan in plans]
         if any(plan.refusals for plan in plans):
-            raise AnsibleActionFail(_refused(task_vars, plans))
+            raise AnsibleActionFail(_refused(task_vars, plans, "nothing was changed on the PC"))
         return {"changed": False, "warnings": [line for plan in plans for line in plan.warnings]}
 
     def _round(self, actions: tuple[Action, ...], variables: dict[str, Any]) -> wire.Answer:
@@ -120,13 +117,26 @@ def _told(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _refused(task_vars: dict[str, Any], plans: list[Plan]) -> str:
-    """All refusals, each with the file and the key that it is about."""
-    host = task_vars.get("gpurig_host") or {"name": task_vars["inventory_hostname"], "stack": "<stack>"}
-    file, entry = f"Pulumi.{host['stack']}.yaml", f"gpurig:hosts.{host['name']}"
-    lines = [
-        f"{file}: {entry}.{refusal.key}: {refusal.text}" if refusal.key else refusal.text
-        for plan in plans
-        for refusal in plan.refusals
-    ]
-    return "\n".join([f"{host['name']}: nothing was changed.", *dict.fromkeys(lines)])
+def _refused(task_vars: dict[str, Any], plans: list[Plan], changed: str) -> str:
+    """All refusals. changed: what can be said of the PC."""
+    host = _host(task_vars)
+    lines = [_line(host, refusal) for plan in plans for refusal in plan.refusals]
+    return "\n".join([f"{host['name']}: {changed}.", *dict.fromkeys(lines)])
+
+
+def _failed(task_vars: dict[str, Any], action: Action, outcome: wire.Outcome) -> str:
+    """Why a step failed, with file and key where a key is to blame."""
+    problem = outcome.problem or {"message": "?", "id": "", "hresult": ""}
+    if action.kind == "file_fetch":
+        return _line(_host(task_vars), packages.refusal(action, problem["message"]))
+    return f"{action.says or outcome.kind}: {problem['message']} ({problem['hresult']})"
+
+
+def _line(host: dict[str, Any], refusal: Refusal) -> str:
+    if not refusal.key:
+        return refusal.text
+    return f"Pulumi.{host['stack']}.yaml: gpurig:hosts.{host['name']}.{refusal.key}: {refusal.text}"
+
+
+def _host(task_vars: dict[str, Any]) -> dict[str, Any]:
+    return task_vars.get("gpurig_host") or {"name": task_vars["inventory_hostname"], "stack": "<stack>"}

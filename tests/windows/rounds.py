@@ -39,6 +39,6 @@ def converge(machine: Machine, topic: str, variables: Mapping[str, Any]) -> Plan
         if plan.reboot:
             boot.boot(machine)
             plan = topics.decide(topic, look(machine, *sections, variables=variables), variables)
-        if not plan.actions:
+        if not plan.unsettled():
             return first
-    raise AssertionError(f"{topic} does not settle: {[action.says for action in plan.actions]}")
+    raise AssertionError(f"{topic} does not settle: {[action.says for action in plan.unsettled()]}")

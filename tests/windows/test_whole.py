@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from gpurig.windows import topics
+from gpurig.windows import packages, topics
 from gpurig.windows.plan import Plan
-from tests.windows.model import boot, clock
+from tests.windows.model import boot, clock, wsl_vm
 from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import NAME, GpuLinux, variables
+from tests.windows.model.installed import text
 from tests.windows.model.pc import Machine, PowerLostError
 from tests.windows.rounds import look, talk
 
@@ -38,7 +39,7 @@ def site(machine: Machine, given: dict[str, Any], *, allow_reboot: bool = True) 
                 assert allow_reboot, plan.reboot
                 done.append("reboot")
                 boot.boot(machine)
-            elif not plan.actions:
+            elif not plan.unsettled():
                 break
     return done
 
@@ -66,6 +67,54 @@ def test_a_fresh_pc_settles_with_one_restart_and_a_second_run_is_empty(kind: str
     clock.advance(machine, 5)
     assert left(machine, given) == []
     assert site(machine, given) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_check_mode_tells_of_wslconfig_on_a_fresh_pc_is_what_is_written(kind: str) -> None:
+    machine, given = pc(**KINDS[kind]), variables()
+    (told,) = topics.decide("wslconfig", look(machine, *topics.sections("wslconfig"), variables=given), given).actions
+    site(machine, given)
+    assert told.after == text(machine)
+    assert "instanceIdleTimeout=-1" in told.after
+
+
+@pytest.mark.parametrize("there", [None, "2.6.3.0"], ids=["fresh", "with WSL"])
+@pytest.mark.parametrize(
+    ("file", "key"), [({"sha256": "00" * 32, "size": 1}, "wsl.distribution.sha256"), (None, "wsl.distribution.url")]
+)
+def test_a_distribution_that_cannot_be_fetched_stops_all_before_anything_is_changed(
+    file: dict[str, Any] | None, key: str, there: str | None
+) -> None:
+    machine, given = pc(), variables()
+    if there:
+        machine.data["features"][wsl_vm.VMP] = "enabled"
+        machine.data["wsl"]["version"] = there
+        boot.boot(machine)
+    known = packages.distribution(NAME, look(machine, "machine")["machine"])
+    assert known
+    machine.data["internet"] = {known.url: file}
+    before, boots = machine.snapshot()["features"], machine.data["boots"]
+    plan = topics.decide("wsl", look(machine, *topics.sections("wsl")), given)
+    failed = talk(machine, plan.actions, {}).failed()
+    assert failed is not None
+    assert failed.problem is not None
+    assert set(machine.data["done"]) <= {"file_fetch"}
+    assert (machine.data["features"], machine.data["wsl"]["version"]) == (before, there)
+    assert machine.data["boots"] == boots
+    fetch = next(one for one in plan.actions if one.parameters["url"] == known.url)
+    refusal = packages.refusal(fetch, failed.problem["message"])
+    assert refusal.key == key
+    assert known.url in refusal.text
+
+
+def test_mirrored_networking_on_windows_10_is_refused_in_the_same_words_by_all() -> None:
+    machine, given = pc(**KINDS["Windows 10 22H2"]), variables(wsl={"networking": "mirrored"})
+    said = [
+        topics.decide(topic, look(machine, *topics.sections(topic), variables=given), given).refusals
+        for topic in ("wslconfig", "network")
+    ]
+    assert said[0] == said[1]
+    assert [one.key for one in said[0]] == ["wsl.networking"]
 
 
 @pytest.mark.parametrize("entry", [{}, DIRECT], ids=["jump", "direct"])

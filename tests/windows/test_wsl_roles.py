@@ -129,6 +129,31 @@ def test_check_mode_tells_and_changes_nothing(pc: Pc) -> None:
     assert pc.data == before
 
 
+def test_a_distribution_with_a_wrong_checksum_changes_nothing_and_is_told_with_file_and_key(pc: Pc) -> None:
+    own = {"url": "D:\\mine.wsl", "sha256": "cd" * 32}
+    data = pc.data | {"blobs": {own["url"]: {"sha256": "ef" * 32, "size": 5}}}
+    (pc.folder / "pc.json").write_text(json.dumps(data))
+    given = {f"win_{topic}_{key}": value for topic in ("wsl", "distribution") for key, value in own.items()}
+    given |= {f"win_wsl_distribution_{key}": value for key, value in own.items()}
+    del given["win_wsl_url"], given["win_wsl_sha256"]
+    said = pc.play(win_wsl_allow_reboot=True, win_distribution_name="Mine", win_wsl_distribution="Mine", **given)
+    assert (
+        "Pulumi.dev.yaml: gpurig:hosts.home.wsl.distribution.sha256: D:\\mine.wsl: its SHA-256 is ef"
+        in said.replace("\\\\", "\\")
+    )
+    assert set(pc.data["done"]) == {"file_fetch"}
+    assert pc.data["boots"] == 1
+    assert "gpurig_windows" not in said.replace("plugins/action/gpurig_windows", ""), "the whole state is printed"
+
+
+def test_a_later_step_that_refuses_does_not_say_that_nothing_was_changed(pc: Pc) -> None:
+    wrong = {"win_preflight_topics": ["preflight"], "win_distribution_name": "Ubunt-24.04"}
+    said = " ".join(pc.play(win_wsl_allow_reboot=True, **wrong).split())
+    assert "home: this step changed nothing on the PC." in said
+    assert "nothing was changed" not in said
+    assert pc.data["wsl"]["version"] == "2.6.3.0"
+
+
 def test_all_that_is_wrong_is_told_at_once_with_file_and_key(pc: Pc) -> None:
     wrong = {"win_distribution_name": "Ubunt-24.04", "win_preflight_location": "WSL", "win_wslconfig_memory": 400}
     said = " ".join(pc.play(win_wsl_msi_version="2.9.9", **wrong).split())

@@ -52,8 +52,14 @@ def test_a_fresh_pc_gets_sizes_for_its_size_without_a_restart() -> None:
         "wsl2.networkingMode": "nat",
         "wsl2.localhostForwarding": "true",
         "wsl2.vmIdleTimeout": "-1",
+        "general.instanceIdleTimeout": "-1",  # of the WSL that topic wsl will have installed by then
         "experimental.autoMemoryReclaim": "dropCache",
     }
+
+
+def test_before_there_is_wsl_the_owners_own_package_is_reckoned_with() -> None:
+    found = plan(Machine(fresh()), msi_version="2.4.4")
+    assert "instanceIdleTimeout" not in found.actions[0].after
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ class WindowsSpec(Registered):
             **self.ports,
             **{str(one.port): str(one.source) for one in windows_checks.exposed(self).values()},
         }
-        shared = {f"win_{topic}_distribution": name for topic in ("linux", "keeper", "disk")}
+        shared = {f"win_{topic}_distribution": name for topic in ("wsl", "linux", "keeper", "disk")}
         shared |= {f"win_{topic}_networking": wsl.networking for topic in ("wslconfig", "network")}
         always = {
             "win_wsl_allow_reboot": self.allow_reboot,
@@ -214,6 +214,8 @@ class WindowsSpec(Registered):
         given = {
             "win_distribution_url": wsl.distribution.url,
             "win_distribution_sha256": wsl.distribution.sha256,
+            "win_wsl_distribution_url": wsl.distribution.url,
+            "win_wsl_distribution_sha256": wsl.distribution.sha256,
             "win_distribution_location": wsl.location,
             "win_disk_location": wsl.location,
             "win_preflight_location": wsl.location,
@@ -221,6 +223,7 @@ class WindowsSpec(Registered):
             "win_wslconfig_processors": wsl.processors,
             "win_wslconfig_swap": wsl.swap,
             "win_wslconfig_settings": wsl.settings or None,
+            "win_wslconfig_msi_version": wsl.msi.version if wsl.msi else None,
             "win_rdp_allow_from": self.rdp,
             **({f"win_wsl_msi_{key}": value for key, value in wsl.msi.model_dump().items()} if wsl.msi else {}),
         }

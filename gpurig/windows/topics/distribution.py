@@ -52,7 +52,7 @@ def plan(state: State, wanted: Wanted) -> Plan:
         before=f"{wanted.name}: {'half installed' if present else 'none'}",
         after=after,
     )
-    return Plan(actions=(packages.fetch(file, "wsl.distribution.sha256"), *_half(present), install))
+    return Plan(actions=(packages.fetch(file, "wsl.distribution"), *_half(present), install))
 
 
 def removal(state: State, name: str, export_to: str, *, discard: bool = False) -> tuple[Action, ...]:

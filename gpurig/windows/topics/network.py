@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gpurig.windows import inside, openings, ranges
+from gpurig.windows import inside, openings, ranges, wslconfig
 from gpurig.windows.actions import Action
 from gpurig.windows.openings import EVERYWHERE, Opening
 from gpurig.windows.plan import Plan, Refusal, unread
@@ -18,9 +18,6 @@ SECTIONS = ("machine", "features", "inside", "network")
 
 OURS = "HKLM:\\SOFTWARE\\gpurig"
 """Here, as `portproxy`, lie the names of our entries: 0.0.0.0/2222, with a minus before it while it is being taken out."""
-
-MIRRORED_BUILD = 22621
-"""Windows 11 22H2, the first with mirrored networking and Hyper-V's firewall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +78,8 @@ def _mirrored(state: State, wanted: Wanted) -> Iterator[Refusal]:
     if wanted.networking != "mirrored":
         return
     build = state["machine"]["build"]
-    if build < MIRRORED_BUILD:
-        text = f"mirrored needs Windows 11 22H2 (build {MIRRORED_BUILD}), and this is build {build}: write nat"
-        yield Refusal("wsl.networking", text)
+    if not wslconfig.mirrors(build):
+        yield wslconfig.unmirrored(build)
     elif not state["network"]["hyperv"]["available"]:
         yield Refusal("wsl.networking", "mirrored needs Hyper-V's firewall, which this Windows lacks: write nat")
 

@@ -10,6 +10,7 @@ from gpurig.windows.actions import Action
 from gpurig.windows.packages import File
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.state import FeaturesSection, MachineSection, State, WslSection
+from gpurig.windows.topics import distribution
 
 SECTIONS = ("machine", "features", "wsl")
 
@@ -25,18 +26,22 @@ _NUMBERS = re.compile(r"\d+(\.\d+)*|")
 class Wanted:
     """msi_version, msi_url, msi_sha256: another package than the pinned one; empty: the pinned one.
 
-    allow_reboot: the role may restart Windows. upgrade: an older WSL is upgraded even while a distribution runs, which ends it.
+    distribution, distribution_url, distribution_sha256: as those of topic distribution, which finds its file there; without a name none
+    is fetched. allow_reboot: the role may restart Windows. upgrade: an older WSL is upgraded even while a distribution runs, which ends it.
     """
 
     msi_version: str = ""
     msi_url: str = ""
     msi_sha256: str = ""
+    distribution: str = ""
+    distribution_url: str = ""
+    distribution_sha256: str = ""
     allow_reboot: bool = False
     upgrade: bool = False
 
 
 def plan(state: State, wanted: Wanted) -> Plan:
-    """Fetch the package first, so that a wrong checksum changes nothing; enable what is missing; install or upgrade."""
+    """Fetch all files first, so that a wrong checksum changes nothing; enable what is missing; install or upgrade."""
     missing = unread(state, SECTIONS)
     if missing:
         return Plan(refusals=missing)
@@ -51,9 +56,17 @@ def plan(state: State, wanted: Wanted) -> Plan:
     install, warnings, refusals = _upgrade(wsl, version, wanted.upgrade)
     if refusals:
         return Plan(refusals=refusals)
-    fetched = [packages.fetch(file, "wsl.msi.sha256")] if install else []
+    fetched = [*([packages.fetch(file, "wsl.msi")] if install else []), *_distribution(state, wanted)]
     installed = [_install(wsl, file, version)] if install else []
     return Plan(actions=(*fetched, *windows, *installed), reboot=reboot, warnings=warnings)
+
+
+def _distribution(state: State, wanted: Wanted) -> list[Action]:
+    """The fetch that topic distribution would begin with; what it refuses is its own to tell."""
+    if not wanted.distribution:
+        return []
+    like = distribution.Wanted(wanted.distribution, wanted.distribution_url, wanted.distribution_sha256)
+    return [action for action in distribution.plan(state, like).actions if action.kind == "file_fetch"]
 
 
 def _package(machine: MachineSection, wanted: Wanted) -> tuple[str, File, list[Refusal]]:

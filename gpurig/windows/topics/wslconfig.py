@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from gpurig.windows import inside, wire, wslconfig, wslsizes
+from gpurig.windows import inside, packages, wire, wslconfig, wslsizes
 from gpurig.windows.actions import Action
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.questions import NOTE
 from gpurig.windows.state import State
-from gpurig.windows.wslconfig import MIRRORED_BUILD, Computer
+from gpurig.windows.wslconfig import Computer
 from gpurig.windows.wslkeys import UNITS, keys, known, meaning
 
 SECTIONS = ("machine", "wsl", "inside")
@@ -41,7 +41,8 @@ DEFAULTS = {
 class Wanted:
     """memory, swap: GB; processors: how many. None keeps the user's own value, else computes one from the PC's size.
 
-    settings: further keys, section → key → value, such as {wsl2: {guiApplications: false}}.
+    settings: further keys, section → key → value, such as {wsl2: {guiApplications: false}}. msi_version: of the WSL that topic wsl
+    installs where there is none; empty: the pinned one.
     """
 
     memory: int | None = None
@@ -49,6 +50,7 @@ class Wanted:
     swap: int | None = None
     networking: Literal["nat", "mirrored"] = "nat"
     settings: Mapping[str, Mapping[str, str | int | float | bool]] = field(default_factory=dict)
+    msi_version: str = ""
 
 
 def plan(state: State, wanted: Wanted) -> Plan:
@@ -56,7 +58,7 @@ def plan(state: State, wanted: Wanted) -> Plan:
     missing = unread(state, SECTIONS)
     if missing:
         return Plan(refusals=missing)
-    computer = _computer(state)
+    computer = _computer(state, wanted)
     refusals = [*_refusals(wanted, computer), *_settings(wanted, computer)]
     if refusals:
         return Plan(refusals=tuple(refusals))
@@ -92,11 +94,13 @@ def plan(state: State, wanted: Wanted) -> Plan:
     return Plan(actions=tuple(actions), warnings=tuple(warnings))
 
 
-def _computer(state: State) -> Computer:
+def _computer(state: State, wanted: Wanted) -> Computer:
     machine, wsl = state["machine"], state["wsl"]
+    # Before there is WSL, what will be written is planned for the WSL that will be there then.
+    version = wsl["msi_version"] if wsl["path"] else wanted.msi_version or packages.msi(machine)[0]
     return Computer(
         build=machine["build"],
-        version=wslconfig.version(wsl["msi_version"]) if wsl["msi_version"] else None,
+        version=wslconfig.version(version) if version else None,
         memory=machine["memory"],
         processors=machine["processors"],
         policy=wsl["policy"],
@@ -111,9 +115,8 @@ def _refusals(wanted: Wanted, computer: Computer) -> Iterator[Refusal]:
         yield Refusal("wsl.processors", f"is {wanted.processors}; the PC has {processors}: write 1 to {processors}")
     if wanted.swap is not None and wanted.swap < 0:
         yield Refusal("wsl.swap", f"is {wanted.swap}: write GB, or 0 for none")
-    if wanted.networking == "mirrored" and (computer.build or 0) < MIRRORED_BUILD:
-        needs = f"mirrored needs Windows 11 22H2 (build {MIRRORED_BUILD}); this is build {computer.build}"
-        yield Refusal("wsl.networking", f"{needs}: write nat, or leave it out")
+    if wanted.networking == "mirrored" and not wslconfig.mirrors(computer.build or 0):
+        yield wslconfig.unmirrored(computer.build or 0)
 
 
 def _settings(wanted: Wanted, computer: Computer) -> Iterator[Refusal]:
