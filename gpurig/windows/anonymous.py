@@ -84,7 +84,8 @@ class _Cleaner:
         text = private.IPV6.sub(lambda found: self._long(found[0]), text)
         text = private.PROFILE.sub(lambda found: found[1] + self._person(found[2]), text)
         text = private.EMAIL.sub(lambda found: self._email(found[0]), text)
-        text = private.URL.sub(lambda found: self._site(found[0]), private.NETWORK_ID.sub("[<network>]", text))
+        text = private.URL.sub(self._site, private.NETWORK_ID.sub("[<network>]", text))
+        text = private.FOLDERS.sub(self._path, text)
         return self.pattern.sub(lambda found: f"name{self._number('name', found[0])}", text) if self.pattern else text
 
     def _encoded(self, value: str, versions: bool) -> str:
@@ -128,8 +129,25 @@ class _Cleaner:
     def _email(self, email: str) -> str:
         return email if email.endswith("@openssh.com") else f"person{self._number('email', email)}@example.com"
 
-    def _site(self, site: str) -> str:
-        return site if private.KEPT_URL.fullmatch(site) else f"site{self._number('site', site)}.example.com"
+    def _site(self, found: re.Match[str]) -> str:
+        """What follows `://`: log-in, host, port, path."""
+        host, path = found[2], found[4] or ""
+        if private.KEPT_URL.fullmatch(host) and (host != "github.com" or private.KEPT_OWNER.match(path)):
+            return found[0]
+        name = f"/file{self._number('file', path)}" if path.strip("/") else path
+        return f"{found[1] or ''}site{self._number('site', host)}.example.com{found[3] or ''}{name}"
+
+    def _path(self, found: re.Match[str]) -> str:
+        """A path of Windows: folders that are not on every PC may tell whose it is."""
+        if private.KEPT_ROOT.match(found[2]):
+            return found[0]
+        parts = re.split(r"([\\/]+)", found[2])
+        return found[1] + "".join(part if index % 2 else self._folder(part) for index, part in enumerate(parts))
+
+    def _folder(self, name: str) -> str:
+        if not name.strip() or private.KEPT_FOLDER.fullmatch(name.strip()):
+            return name
+        return f"folder{self._number('folder', name.strip())}"
 
     def _sid(self, sid: str) -> str:
         return f"S-1-5-21-1-1-1-{500 if sid.endswith('-500') else 1000 + self._number('sid', sid)}"

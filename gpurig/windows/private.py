@@ -47,10 +47,28 @@ TOKEN = re.compile(
 """How tokens begin of services that people use on such PCs."""
 
 IN_URL = re.compile(r"(?<=://)[^/@\s\"']+@")
-URL = re.compile(r"(?<=://)[^/\s:\"'<>]+")
-KEPT_URL = re.compile(
-    r"(?:.+\.)?(?:github\.com|ubuntu\.com|microsoft\.com|nvidia\.com|w3\.org|example\.com)|<secret>@.*"
+URL = re.compile(r"(?<=://)(<secret>@)?([^/\s:\"'<>@]+)(:\d+)?(/[^\s\"'<>]*)?")
+KEPT_URL = re.compile(r"(?:.+\.)?(?:ubuntu\.com|microsoft\.com|nvidia\.com|w3\.org|example\.com)|github\.com|aka\.ms")
+"""Hosts of what wsl.toml pins, and of forms; on GitHub only these owners, since anybody may have files there."""
+
+KEPT_OWNER = re.compile(r"/(?:microsoft|PowerShell|canonical|ubuntu)(?:/|$)", re.IGNORECASE)
+
+FOLDERS = re.compile(
+    r"((?<![A-Za-z])[A-Za-z]:(?=[\\/])|/mnt/[a-z](?=/)|(?<![\\/\w:?.])\\(?=\\[^\\/?.\s]))((?:[\\/]+[^\\/\r\n\"'<>|:*?;,)\]]+)+)"
 )
+"""A drive of Windows, also as Linux sees it, or the beginning of `\\server`; and the path on it."""
+
+KEPT_ROOT = re.compile(r"[\\/]+Windows(?:[\\/]|$)", re.IGNORECASE)
+KEPT_FOLDER = re.compile(
+    r"Program Files(?: \(x86\))?|ProgramData|Users|AppData|Local|LocalLow|LocalState|Roaming|Packages|Temp|Microsoft|WindowsApps|"
+    r"WSL|wsl\$|wsl\.localhost|OpenSSH|PowerShell|\d+|NVIDIA Corporation|NVSMI|Docker|gpurig|\.?ssh|\.cloud-init|\.wslconfig|"
+    r"CanonicalGroupLimited\.[\w.]+|(?:Ubuntu|Debian)(?:-[\d.]+)?|\{[0-9a-f-]+\}|Public|Default|(?:name|folder)\d+|"
+    r"(?:ext4|swap|docker_data)\.vhdx|wsl\.msi|(?:wsl|wslservice|wslrelay|wslhost|pwsh|nvidia-smi|sshd?)(?:\.exe)?|"
+    r"keeper\.(?:ps1|json|log|pause)|wslconfig\.txt|administrators_authorized_keys|sshd_config",
+    re.IGNORECASE,
+)
+"""Folders and files that have these names on every PC."""
+
 NETWORK_ID = re.compile(r"\[[0-9a-fA-F]{10,16}\]")
 """As in the name of ZeroTier's adapters."""
 
