@@ -120,6 +120,20 @@ def facts(section: Mapping[str, Any] | None) -> Facts:
     return _read([(key, value) for key, _, value in lines])
 
 
+def to_come(section: Mapping[str, Any], port: int) -> bool:
+    """Whether nobody can log in on its port yet, since the roles of Windows have still to make it so.
+
+    False where it is not known: who tries then learns why.
+    """
+    if "error" not in section and section["facts"] is None:
+        return True
+    found = facts(section)
+    if found.problem is not None:
+        return False
+    listening = {address.rpartition(":")[2] for address in found.sshd_ports or ()}
+    return not found.user_exists or str(port) not in listening
+
+
 def run(distribution: str, name: str, arguments: Sequence[str] = (), data: bytes = b"", **told: str) -> Action:
     """An action that runs inside/<name>.sh as root. data: its input, which no list of processes shows. told: says, before, after."""
     parameters = {

@@ -13,9 +13,18 @@ from tests.windows.model import boot, clock, wsl_vm
 
 
 @pytest.fixture(scope="module")
-def ready(fresh_home: Home) -> Home:
-    """The PC after `rig up` and site.yml."""
+def told(fresh_home: Home) -> str:
+    """What check mode says of both sides, before anything was done."""
     fresh_home.rig("up", "--yes")
+    before = fresh_home.machine.snapshot()
+    said = fresh_home.playbook("site.yml", "--check", "--diff").stdout
+    assert fresh_home.machine.data["done"] == before["done"]
+    return said
+
+
+@pytest.fixture(scope="module")
+def ready(fresh_home: Home, told: str) -> Home:
+    """The PC after `rig up` and site.yml."""
     done = fresh_home.playbook("site.yml")
     assert "failed=0" in done.stdout
     return fresh_home
@@ -26,6 +35,15 @@ def changed(output: str) -> dict[str, int]:
     return {host: int(count) for host, count in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", output, re.MULTILINE)}
 
 
+def test_check_mode_tells_of_a_fresh_pc_and_leaves_its_linux_out(told: str) -> None:
+    assert "home-wsl does not exist yet" in told
+    recap = told.partition("PLAY RECAP")[2]
+    assert "unreachable=0" in recap
+    assert "unreachable=1" not in recap
+    assert "failed=1" not in recap
+    assert "+instanceIdleTimeout=-1" in told
+
+
 def test_a_fresh_pc_becomes_two_hosts(ready: Home) -> None:
     assert ready.inside("id -un; test -d /run/systemd/system && echo systemd") == "me\nsystemd"
     assert [one["DistributionName"] for _, one in wsl_vm.entries(ready.machine)] == [NAME]
@@ -34,6 +52,12 @@ def test_a_fresh_pc_becomes_two_hosts(ready: Home) -> None:
 
 def test_a_second_run_changes_nothing(ready: Home) -> None:
     assert changed(ready.playbook("site.yml").stdout) == {"home-win": 0, "home-wsl": 0}
+
+
+def test_the_linux_side_alone_is_checked_like_any_host(ready: Home) -> None:
+    told = ready.playbook("site.yml", "--check", "--tags=base", limit="home-wsl").stdout
+    assert "does not exist yet" not in told
+    assert changed(told) == {"home-wsl": 0}
 
 
 def test_check_mode_tells_what_would_change_and_changes_nothing(ready: Home) -> None:
