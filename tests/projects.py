@@ -76,7 +76,7 @@ class Project:
         """Run a command in the project."""
         done = subprocess.run(
             command, cwd=self.root, env=self.environment | environment,
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done

@@ -11,6 +11,8 @@ from gpurig.windows.topics.power import FAST_STARTUP
 from tests.windows.home import NAME, Home
 from tests.windows.model import boot, clock, wsl_vm
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def told(fresh_home: Home) -> str:

@@ -17,6 +17,8 @@ from tests.windows.model.fresh import fresh
 from tests.windows.model.healthy import GpuLinux
 from tests.windows.test_site import changed
 
+pytestmark = pytest.mark.timeout(600)
+
 LAPTOP, STRANGER = "192.168.1.20", "203.0.113.9"
 
 PROXIES = "HKLM:\\SYSTEM\\CurrentControlSet\\Services\\PortProxy\\v4tov4\\tcp"

@@ -12,6 +12,8 @@ from tests.windows.model.faults import FAULTS
 from tests.windows.model.healthy import TOPICS
 from tests.windows.rounds import converge
 
+pytestmark = pytest.mark.timeout(600)
+
 JOB = """\
 import os, pathlib, time
 pathlib.Path(os.environ["GPURIG_RESULTS"], "checkpoint").write_text("epoch 3")
