@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from gpurig import records, runs
 from gpurig.windows import variables
 from tests.windows.home import Home
