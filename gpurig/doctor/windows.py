@@ -15,12 +15,13 @@ from gpurig import access, keys, reach
 from gpurig.doctor import Finding, ports
 from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
+from gpurig.remote import SSH_FAILED
 from gpurig.stack import Stack
 from gpurig.windows import at_the_pc, chain, failures, mending, packages, questions, variables, wire
 from gpurig.windows.actions import Action
 from gpurig.windows.failures import Case, Link
 from gpurig.windows.mending import Mending
-from gpurig.windows.session import SSH_FAILED, Session
+from gpurig.windows.session import Session
 from gpurig.windows.state import State
 
 PROBE = """\
@@ -187,8 +188,7 @@ def walk(patient: Patient) -> Generator[Finding, None, Case]:
 def mend(patient: Patient, todo: Mending) -> tuple[Case, str]:
     """Do it, then look again. Returns what is seen then, and what could not be done, empty where all was."""
     failed = patient.apply(todo.actions).failed()
-    problem = failed.problem if failed else None
-    said = f"{failed.kind}: {problem['message']} ({problem['hresult']})" if failed and problem else ""
+    said = f"{failed.kind}: {failed.words()}" if failed else ""
     case = patient.case()
     for _ in range(LOOKS):
         if not case.link.guest:

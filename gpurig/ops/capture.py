@@ -22,7 +22,7 @@ def record(c: Context, names: Sequence[str], file: str, *, quick: bool, burn: fl
     from gpurig.report import folder_of
     from gpurig.stack import write_private
 
-    path = _checked(file) if file else None
+    path = recording_path(file) if file else None
     stack = stack_of(c)
     chosen = verification.targets(stack, names)
     if len(chosen) != 1:
@@ -43,7 +43,8 @@ def record(c: Context, names: Sequence[str], file: str, *, quick: bool, burn: fl
     )
 
 
-def _checked(file: str) -> Path:
+def recording_path(file: str) -> Path:
+    """Where a recording shall go. Raises ConfigError for a name or a folder that cannot be, before anything is asked."""
     path = Path(file).expanduser().absolute()
     if path.suffix != ".json":
         raise ConfigError(f"--capture={file}: the recording is JSON; write a name that ends in .json.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpurig import records
 from gpurig.errors import ConfigError
 from gpurig.ops import console
+from gpurig.ops.capture import recording_path
 from gpurig.ops.doctor import shown
 from gpurig.ops.place import stack_of
 
@@ -34,7 +35,7 @@ def doctor(c: Context, name: str, *, fix: bool, capture: str, brought: str, yes:
 
     if fix and (brought or capture):
         raise ConfigError("rig doctor: --fix mends the PC itself; it goes with neither --from nor --capture.")
-    path = _checked(capture) if capture else None
+    path = recording_path(capture) if capture else None
     patient = _patient(c, name)
     case = patient.judged(Path(brought)) if brought else patient.case()
     if path:
@@ -131,12 +132,3 @@ def readable(value: Any, key: str = "") -> Any:
     if isinstance(value, str) and key in ENCODED:
         return wire.decoded(base64.b64decode(value)).splitlines()
     return value
-
-
-def _checked(file: str) -> Path:
-    path = Path(file).expanduser().absolute()
-    if path.suffix != ".json":
-        raise ConfigError(f"--capture={file}: the recording is JSON; write a name that ends in .json.")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--capture={file}: there is no folder {path.parent}.")
-    return path

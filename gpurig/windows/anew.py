@@ -51,9 +51,8 @@ def unregister(stack: Stack, host: Host, *, export_to: str, discard: bool) -> li
     answer = session.round(sections, actions, seconds=SECONDS)
     failed = answer.failed()
     if failed is not None:
-        problem = failed.problem or {"message": "?", "id": "", "hresult": ""}
         says = actions[len(answer.outcomes) - 1].says
-        raise RigError(f"{host.name}: {says}: {problem['message']} ({problem['hresult']})")
+        raise RigError(f"{host.name}: {says}: {failed.words()}")
     if distribution.named(answer.state, name) is not None:  # type: ignore[arg-type]
         raise RigError(f"{host.name}: {name} is still registered on the PC; run this again.")
     return [action.says for action in actions]

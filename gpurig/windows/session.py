@@ -10,11 +10,10 @@ from typing import Any
 from gpurig import access, keys, reach
 from gpurig.errors import RigError
 from gpurig.host import Host
+from gpurig.remote import SSH_FAILED
 from gpurig.stack import Stack
 from gpurig.windows import wire
 from gpurig.windows.actions import Action
-
-SSH_FAILED = 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class Outcome:
     problem: Problem | None = None
     seconds: float = 0.0
 
+    def words(self) -> str:
+        """Why it was not done, as PowerShell says it, with the code; empty where it was."""
+        return f"{self.problem['message']} ({self.problem['hresult']})" if self.problem else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -126,10 +126,9 @@ def _refused(task_vars: dict[str, Any], plans: list[Plan], changed: str) -> str:
 
 def _failed(task_vars: dict[str, Any], action: Action, outcome: wire.Outcome) -> str:
     """Why a step failed, with file and key where a key is to blame."""
-    problem = outcome.problem or {"message": "?", "id": "", "hresult": ""}
-    if action.kind == "file_fetch":
-        return _line(_host(task_vars), packages.refusal(action, problem["message"]))
-    return f"{action.says or outcome.kind}: {problem['message']} ({problem['hresult']})"
+    if action.kind == "file_fetch" and outcome.problem:
+        return _line(_host(task_vars), packages.refusal(action, outcome.problem["message"]))
+    return f"{action.says or outcome.kind}: {outcome.words()}"
 
 
 def _line(host: dict[str, Any], refusal: Refusal) -> str:

@@ -9,18 +9,9 @@ from typing import Any
 import pytest
 
 from tests.templates.rendering import evaluate, render
+from tests.unit.machines import facts
 
-GPU = {
-    "platform": "native",
-    "driver": "",
-    "installed": "",
-    "nouveau": False,
-    "secure_boot": False,
-    "nvswitches": 0,
-    "devices": [],
-    "pci": ["10de:2684"],
-    "problem": "",
-}
+GPU = facts("10de:2684")
 
 
 def host(release: str, **changed: Any) -> dict[str, Any]:

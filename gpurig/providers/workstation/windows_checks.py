@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import tomllib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gpurig import catalogue, exposure
 from gpurig.exposure import Exposed
 from gpurig.mistakes import did_you_mean
+from gpurig.windows import packages
 
 if TYPE_CHECKING:
     from gpurig.providers.workstation.windows import WindowsSpec
@@ -53,17 +52,6 @@ def exposed(spec: WindowsSpec) -> dict[str, Exposed]:
         return {}
 
 
-@functools.cache
-def distributions() -> tuple[str, ...]:
-    """The pinned distributions; none where this gpurig has no list of them."""
-    file = catalogue.ROOT / "gpurig" / "windows" / "wsl.toml"
-    if not file.exists():
-        return ()
-    with file.open("rb") as stream:
-        found: dict[str, Any] = tomllib.load(stream).get("distributions", {})
-    return tuple(found)
-
-
 def _bad_range(source: str) -> str:
     return "" if source == LOCAL_SUBNET else exposure.bad_range(source)
 
@@ -73,9 +61,9 @@ def _distribution(spec: WindowsSpec) -> Iterator[tuple[str, str]]:
     if (made.url is None) != (made.sha256 is None):
         lacking = "sha256" if made.url else "url"
         yield f"wsl.distribution.{lacking}", "missing; a file of your own needs both, url and sha256"
-    elif made.url is None and distributions() and made.name not in distributions():
-        there = ", ".join(distributions())
-        problem = f"no pinned distribution is called {made.name!r}{did_you_mean(made.name, distributions())}"
+    elif made.url is None and made.name not in (pinned := packages.distributions()):
+        there = ", ".join(pinned)
+        problem = f"no pinned distribution is called {made.name!r}{did_you_mean(made.name, pinned)}"
         yield "wsl.distribution", f"{problem}; write one of {there}, or {{name, url, sha256}} of your own"
 
 
