@@ -6,10 +6,10 @@ import json
 import shlex
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from gpurig import access, keys, reach
 from gpurig.doctor import Finding, ports
@@ -76,10 +76,10 @@ class Patient:
         except RigError as error:
             yield replace(case, link=replace(case.link, ssh=str(error)))
             return
-        case = replace(case, state=_state(answer.state), link=replace(case.link, ssh=""))
+        case = replace(case, state=answer.state, link=replace(case.link, ssh=""))
         if urls := _urls(case):
             asked = self.session.round({"symptoms": {"urls": urls}}).state
-            case = replace(case, state=_state({**answer.state, **asked}))
+            case = replace(case, state={**answer.state, **asked})
         yield case
         if not case.section("wsl") or case.distribution is not None:
             yield replace(case, link=self._guest(case.link))
@@ -215,11 +215,7 @@ def read(path: Path) -> State:
         raise ConfigError(f"--from {path}: is not what {at_the_pc.file_name('HOST')} writes at the PC.") from error
     if not isinstance(found, dict):
         raise ConfigError(f"--from {path}: is not what {at_the_pc.file_name('HOST')} writes at the PC.")
-    return _state(found)
-
-
-def _state(found: Mapping[str, Any]) -> State:
-    return dict(found)  # type: ignore[return-value]  # what the scripts answer has the form of State
+    return cast("State", found)  # what the scripts answer has its form
 
 
 def _urls(case: Case) -> list[str]:

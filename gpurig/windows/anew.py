@@ -44,7 +44,7 @@ def unregister(stack: Stack, host: Host, *, export_to: str, discard: bool) -> li
     state = session.round(sections).state
     if unread := plan.unread(state, SECTIONS):
         raise RigError("\n".join(f"{host.name}: {refusal.text}" for refusal in unread))
-    actions = distribution.removal(state, name, export_to, discard=discard)  # type: ignore[arg-type]
+    actions = distribution.removal(state, name, export_to, discard=discard)
     if not actions:
         return []
     _room(state, host.name, name, export_to)
@@ -53,7 +53,7 @@ def unregister(stack: Stack, host: Host, *, export_to: str, discard: bool) -> li
     if failed is not None:
         says = actions[len(answer.outcomes) - 1].says
         raise RigError(f"{host.name}: {says}: {failed.words()}")
-    if distribution.named(answer.state, name) is not None:  # type: ignore[arg-type]
+    if distribution.named(answer.state, name) is not None:
         raise RigError(f"{host.name}: {name} is still registered on the PC; run this again.")
     return [action.says for action in actions]
 

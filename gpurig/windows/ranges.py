@@ -57,4 +57,4 @@ def contain(ranges: Sequence[str], client: str, connected: Mapping[str, Sequence
         networks += [ipaddress.ip_interface(one).network for there in connected.values() for one in there]
     if any(address.version == network.version and address in network for network in networks):
         return True
-    return None if local and address.version == 6 else False  # noqa: PLR2004
+    return None if local and address.version == 6 else False  # noqa: PLR2004 (IPv6)

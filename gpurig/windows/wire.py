@@ -18,7 +18,7 @@ from typing import Any
 
 from gpurig.errors import RigError
 from gpurig.windows.actions import Action
-from gpurig.windows.state import SECTIONS, Native, Problem
+from gpurig.windows.state import SECTIONS, Native, Problem, State
 
 FOLDER = Path(__file__).with_name("powershell")
 
@@ -61,7 +61,7 @@ class Answer:
     """outcomes: of the actions, up to the first that failed. state: the sections that were asked for."""
 
     outcomes: tuple[Outcome, ...] = ()
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: State = field(default_factory=State)
 
     def failed(self) -> Outcome | None:
         """The action that failed, if any; what came after it was not tried."""

@@ -65,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
                 _failed(task_vars, plan.actions[len(answer.outcomes) - 1], failed),
                 result={**told, "changed": any(outcome.changed for outcome in answer.outcomes)},
             )
-        after = topics.decide(topic, answer.state, variables)  # type: ignore[arg-type]
+        after = topics.decide(topic, answer.state, variables)
         left = [action.says for action in after.unsettled()]
         if left and not (plan.reboot or after.reboot):
             raise AnsibleActionFail(f"{topic}: done, and yet to be done again: {'; '.join(left)}", result=told)

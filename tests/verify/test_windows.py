@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from gpurig.verification import Target
 from gpurig.windows import proof, questions
 from gpurig.windows.session import Session
 from gpurig.windows.variables import of_host
-
-if TYPE_CHECKING:
-    from gpurig.windows.state import State
 
 NVCC = "/usr/local/cuda/bin/nvcc --version 2>/dev/null | sed -n 's/.*release \\([0-9.]*\\),.*/\\1/p'"
 
@@ -21,4 +18,4 @@ def test_windows(target: Target, host: Any, check: Any) -> None:
     answer = Session(target.stack, target.host).round(questions.sections(variables))
     toolkit = host.run(NVCC).stdout.strip()
     gpu = target.capabilities.gpu_driver != "none"
-    check.findings(proof.judge(cast("State", answer.state), variables, gpu=gpu, toolkit=toolkit))
+    check.findings(proof.judge(answer.state, variables, gpu=gpu, toolkit=toolkit))

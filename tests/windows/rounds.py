@@ -22,7 +22,7 @@ def talk(machine: Machine, actions: Sequence[Action], sections: Mapping[str, Map
 def look(machine: Machine, *sections: str, variables: Mapping[str, Any] | None = None) -> State:
     """These sections of the PC's state."""
     asked = questions.sections(variables or {})
-    return talk(machine, (), {name: asked[name] for name in sections}).state  # type: ignore[return-value]
+    return talk(machine, (), {name: asked[name] for name in sections}).state
 
 
 def converge(machine: Machine, topic: str, variables: Mapping[str, Any]) -> Plan:

@@ -32,7 +32,7 @@ def look(machine: Machine, link: Link = WELL, **entry: object) -> Case:
     if state["wsl"]["path"] is None:
         urls = {"symptoms": {"urls": ["https://github.com/microsoft/WSL/wsl.msi"]}}
         state = {**state, **rounds.talk(machine, (), urls).state}
-    return Case(state, own, link, str(entry.get("connection", "ssh")))  # type: ignore[arg-type]
+    return Case(state, own, link, str(entry.get("connection", "ssh")))
 
 
 def numbers(case: Case) -> set[int]:
