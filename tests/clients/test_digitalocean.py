@@ -12,7 +12,7 @@ import pytest
 from gpurig import clock, keys
 from gpurig.errors import ConfigError, RigError
 from gpurig.ledger import Ledger
-from gpurig.providers import BrokenError, NotReadyError, pace
+from gpurig.providers import BrokenError, NotReadyError
 from gpurig.providers.digitalocean.client import Client
 from gpurig.providers.digitalocean.provider import Provider
 from gpurig.stack import Stack
@@ -237,7 +237,6 @@ def test_an_hour_of_calls_that_others_have_nearly_used_up_is_spread_until_there_
     vendor: Digitalocean, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faster(monkeypatch.setattr, 300)
-    monkeypatch.setattr(pace, "_PACES", {})
     vendor.strict_pace = True
     now, many = clock.monotonic(), vendor.hourly - 100
     vendor._counted = [now - 3000 + 3000 * number / many for number in range(many)]  # none expires for 600 s

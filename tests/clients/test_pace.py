@@ -34,7 +34,6 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambdalabs]:
 def slower(monkeypatch: pytest.MonkeyPatch, vendor: Lambdalabs) -> None:
     """From now on time passes only five times faster, so that a second is more than this machine's own pauses."""
     faster(monkeypatch.setattr, 5)
-    monkeypatch.setattr(pace, "_PACES", {})
     vendor.calls, vendor._last = [], {}
 
 
@@ -85,6 +84,15 @@ def test_a_free_moment_between_two_calls_is_used(monkeypatch: pytest.MonkeyPatch
     for _ in range(8):
         pace.claim("v", "read", every)
     assert pace.claim("v", "read", every) == 13
+
+
+def test_a_vendor_closed_on_one_clock_is_open_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    faster(monkeypatch.setattr, 1000)
+    pace.close("v", 10)
+    faster(monkeypatch.setattr, 3)
+    assert pace.claim("v", "read", {"": 1.0}) == 0
+    monkeypatch.undo()
+    assert pace.claim("v", "read", {"": 1.0}) == 0
 
 
 IETF = '"minute";r={left};t=30, "hour";r=2000;t=1800'
