@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from gpurig.errors import RigError
-from gpurig.remote import Place, disk_full
+from gpurig.remote import SSH_FAILED, Place, disk_full
 
 Progress = Callable[[float, str], None]
 """Takes the part that is done, 0 to 1, and how fast it goes, in rsync's words."""
 
-SSH_FAILED, NOT_FOUND = 255, 127
+NOT_FOUND = 127
 BROKEN = frozenset({12, 30, 35, SSH_FAILED})
 """Exit codes for a connection that broke."""
 
