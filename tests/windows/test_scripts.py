@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from gpurig.catalogue import ROOT
 from gpurig.windows import wire
 from gpurig.windows.actions import KINDS
 from gpurig.windows.state import SECTIONS
 from tests.windows import powershell
 from tests.windows.model import twins
+
+BOOTSTRAP = (ROOT / "templates" / "bootstrap-windows.ps1.j2").read_text(encoding="ascii")
 
 FILES = sorted(wire.FOLDER.rglob("*.ps1"))
 
@@ -46,6 +49,23 @@ def test_a_script_parses_and_says_what_it_is(path: Path) -> None:
 def test_the_parser_notices_what_is_broken() -> None:
     assert powershell.mistakes("if ($a) { 'b'")
     assert powershell.mistakes("$a = 'b")
+
+
+@pytest.mark.parametrize(("text", "first"), [(wire.script("driver"), "foreach"), (BOOTSTRAP, "function")])
+def test_what_windows_refuses_a_function_of_a_module_is_an_error(text: str, first: str) -> None:
+    """Such as New-NetFirewallRule: it sees a preference of the script that calls it only where that is the global one.
+
+    https://github.com/PowerShell/PowerShell/issues/24389
+    """
+    before = text.partition(f"\n{first}")[0]
+    assert "$ErrorActionPreference = 'Stop'" in before
+    assert "$PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop' }" in before
+
+
+def test_a_preference_for_the_time_of_one_program_ends_with_it() -> None:
+    eased = BOOTSTRAP.index("$ErrorActionPreference = 'Continue'")
+    program, again = (BOOTSTRAP.index(one, eased) for one in ("2>&1\n", "$ErrorActionPreference = 'Stop'"))
+    assert BOOTSTRAP[program:again].strip() == "2>&1"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,9 @@
 # Answers with one line between marks: JSON in UTF-8 as Base64, which no console's code page can spoil.
 param([Parameter(Mandatory = $true)] $Request)
 $ErrorActionPreference = 'Stop'
+# Functions of modules, as all cmdlets for firewall, tasks and network cards are, do not see our preference: without this, what
+# Windows refuses them would count as done.
+$PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop' }
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 . ([ScriptBlock]::Create($Request.library))

@@ -4,7 +4,7 @@ $cut = $Name.LastIndexOf('\') + 1
 $task = @{ TaskPath = $Name.Substring(0, $cut); TaskName = $Name.Substring($cut) }
 $found = Get-ScheduledTask @task -ErrorAction SilentlyContinue
 if ($found) {
-    Stop-ScheduledTask @task
+    Stop-ScheduledTask @task -ErrorAction SilentlyContinue
     Unregister-ScheduledTask @task -Confirm:$false
 }
 @{ changed = [bool]$found; data = $null }

@@ -82,11 +82,12 @@ foreach ($address in @(Get-NetIPAddress -AddressFamily IPv4)) {
 # Windows 11 22H2 and later.
 $hyperv = @{ available = $false; enabled = $false; inbound = ''; rules = @() }
 if (Get-Command Get-NetFirewallHyperVVMSetting -ErrorAction SilentlyContinue) {
-    $setting = @(Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore | Where-Object { $_.Name -eq $wsl })[0]
+    $setting = @(Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -ErrorAction SilentlyContinue | Where-Object { $_.Name -eq $wsl })[0]
     $hyperv.available = $true
     $hyperv.enabled = [bool]($setting -and [int]$setting.Enabled -eq 1)
     $hyperv.inbound = if ($setting) { [string]$setting.DefaultInboundAction } else { 'Block' }
-    $hyperv.rules = @(foreach ($rule in @(Get-NetFirewallHyperVRule | Where-Object { $_.VMCreatorId -eq $wsl -and [int]$_.Direction -eq 1 })) {
+    $all = @(Get-NetFirewallHyperVRule -ErrorAction SilentlyContinue)
+    $hyperv.rules = @(foreach ($rule in @($all | Where-Object { $_.VMCreatorId -eq $wsl -and [int]$_.Direction -eq 1 })) {
             @{
                 name    = [string]$rule.Name
                 enabled = [int]$rule.Enabled -eq 1
