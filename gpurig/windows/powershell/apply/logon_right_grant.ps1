@@ -20,6 +20,7 @@ try {
     [IO.File]::WriteAllText($wanted, $text, [Text.Encoding]::Unicode)
     $arguments = @('/configure', '/db', (Join-Path $folder 'rights.sdb'), '/cfg', $wanted, '/areas', 'USER_RIGHTS')
     $done = Invoke-Native -Path $secedit -Arguments $arguments
-    if ($done.code -ne 0) { throw "secedit /configure ended with $($done.code)" }
+    # 3: done, with warnings, as about an account of the list that is no longer there.
+    if ($done.code -notin @(0, 3)) { throw "secedit /configure ended with $($done.code)" }
 } finally { Remove-Item -LiteralPath $folder -Recurse -Force }
 @{ changed = $true; data = $null }
