@@ -47,8 +47,9 @@ def _awake(stack: Stack, host: Host, spec: RentalSpec, report: Report) -> Readin
     """The readings, once the GPU answers or had time to: SSH may be up before the driver, in a container it is not."""
     deadline = clock.monotonic() + (WAKING_SECONDS if host.capabilities.kernel == "own" else 0)
     while True:
+        begun = clock.monotonic()
         found = readings.gather(stack, host, spec)
-        if not (found.smi or found.cuda) or clock.monotonic() >= deadline:
+        if not (found.smi or found.cuda) or begun >= deadline:
             return found
         report(f"{host.name}: waiting for its GPU ({found.cuda or found.smi})")
         clock.sleep(LOOK_SECONDS)

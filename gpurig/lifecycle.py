@@ -80,8 +80,9 @@ def observe(stack: Stack, host: Host) -> Machine | None:
     patience = providers.renter(host.provider).listing_delay if provider.rents else 0.0
     deadline = clock.monotonic() + patience
     while True:
+        begun = clock.monotonic()
         found = next((machine for machine in provider.machines(stack, owner) if machine.id == host.id), None)
-        if found or clock.monotonic() >= deadline:
+        if found or begun >= deadline:
             return found
         clock.sleep(settle.LOOK_SECONDS)
 

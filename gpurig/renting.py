@@ -209,17 +209,18 @@ def _accepted(
 def _prepared(stack: Stack, machine: Machine, order: Order, deadline: float, report: Report) -> Host:
     """The host on a machine, once its vendor says where it is reached. Tells how far it is."""
     provider = providers.renter(machine.provider)
-    told = ""
+    told, begun = "", clock.monotonic()
     while True:
         try:
             return orders.host(provider, machine, order)
         except (NotReadyError, DoubtError) as error:
-            if clock.monotonic() > deadline:
+            if begun > deadline:
                 raise BrokenError(f"not ready in time: {error}") from error
             if str(error) != told:
                 told = str(error)
                 report(f"{order.owner.host}: {told}")
         clock.sleep(LOOK_SECONDS)
+        begun = clock.monotonic()
         machine = _again(stack, order.owner, machine)
 
 

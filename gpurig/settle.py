@@ -95,19 +95,20 @@ def find(
 ) -> Machine | None:
     """Look for the machine of a rental that was intended just now, until the listing must show it; None where it does not.
 
+    A look says that it is not there where it was begun after that, however long this computer took or slept meanwhile.
     answered: the vendor answered the call, whatever it said, so it does not work on it any more.
     """
     provider, owner, generation = machine_of
     delay = providers.renter(provider).listing_delay + (0 if answered else WORK_SECONDS)
     deadline, looks = clock.monotonic() + delay, 0
     while True:
-        looks += 1
+        looks, begun = looks + 1, clock.monotonic()
         try:
             shown = listed(owner, [provider], stack)
         except ConfigError:
             raise
         except RigError as error:  # a look that failed says nothing; the machine may be there
-            if clock.monotonic() > deadline + RENTED_END_SECONDS:
+            if begun > deadline + RENTED_END_SECONDS:
                 raise
             report(f"{owner.host}: {error}")
             shown, looks = [], looks - 1
@@ -115,7 +116,7 @@ def find(
             if machine.generation == generation:
                 entries.enter(stack, rental, "listed", report, machine=machine.id)
                 return machine
-        if clock.monotonic() >= deadline and looks >= LOOKS:
+        if begun >= deadline and looks >= LOOKS:
             return None
         clock.sleep(LOOK_SECONDS)
 
@@ -129,7 +130,7 @@ def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
     patience = RENTED_END_SECONDS if provider.rents else END_SECONDS
     deadline, pause, told = clock.monotonic() + patience, 0.5, ""
     while True:
-        problem = ""
+        problem, begun = "", clock.monotonic()
         try:
             provider.end(stack, machine)
             if all(found.id != machine.id for found in provider.machines(stack, machine.owner)):
@@ -139,7 +140,7 @@ def remove(stack: Stack, machine: Machine, why: str, report: Report) -> None:
             raise
         except RigError as error:
             problem = str(error)
-        if clock.monotonic() > deadline:
+        if begun > deadline:
             raise RigError(f"{machine.owner.host}: {problem} after {patience:.0f} s; run this again.")
         if provider.rents and problem != told:
             report(f"{machine.owner.host}: not ended yet: {problem}")
@@ -196,15 +197,16 @@ def _awaited(
     else:
         until = clock.now() + timedelta(seconds=0 if ending or rental.state == "ending" else delay)
         what = f"{rental.provider} does not list {rental.machine} just now; looking for it"
-    looks, told = 1, False
+    looks, told, begun = 1, False, clock.now()
     while not any(entries.belongs(rental, machine) for machine in machines):
-        left = (until - clock.now()).total_seconds()
+        left = (until - begun).total_seconds()
         if left <= 0 and looks >= LOOKS:
             break
         if left > 0 and not told:
             report(f"{owner.host}: {what} for {left:.0f} s")
             told = True
         clock.sleep(min(LOOK_SECONDS, max(left + 0.1, 1.0)))
+        begun = clock.now()
         machines = listed(owner, names, stack)
         looks += 1
     return machines

@@ -108,13 +108,14 @@ def _wait_until_stopped(stack: Stack, host: Host, report: Report) -> None:
 
     deadline, told = clock.monotonic() + STOP_SECONDS, ""
     while True:
+        begun = clock.monotonic()
         machine = lifecycle.observe(stack, host)
         if machine is None:
             raise RigError(f"{host.name}: {host.provider} does not list {host.id} any more; `rig refresh` says why.")
         if not machine.running and not machine.stopping:
             return
         state = machine.state or "running"
-        if clock.monotonic() > deadline:
+        if begun > deadline:
             raise RigError(
                 f"{host.name}: still {state} at {host.provider} after {STOP_SECONDS:.0f} s, and billed until it is stopped; "
                 f"`rig stop {host.name}` looks again."

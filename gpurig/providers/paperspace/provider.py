@@ -118,10 +118,11 @@ class Provider(Rents):
         """Stop it, wait until it is off, delete it, and remove its script. Raises DoubtError where it does not get off in time."""
         deadline = clock.monotonic() + OFF_SECONDS
         while True:
+            begun = clock.monotonic()
             line = self._client.machine(machine.id)
             if line is None or line.get("dtDeleted") or self._deleted(machine.id, line["state"]):
                 break
-            if clock.monotonic() > deadline:
+            if begun > deadline:
                 raise DoubtError(
                     f"paperspace: {machine.id} is {line['state']}; it must be off before it can be deleted."
                 )
