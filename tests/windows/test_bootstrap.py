@@ -163,6 +163,15 @@ def test_it_does_nothing_else_than_it_says() -> None:
             assert "-Name gpurig-ssh" in text_of(node)
 
 
+def test_the_group_of_administrators_is_read_only_for_another_account_and_as_every_powershell_can() -> None:
+    """The account that runs the script as administrator is one. https://github.com/PowerShell/PowerShell/issues/11782"""
+    script = rendered()
+    before, _, rest = script.partition("[ADSI]")
+    assert before[before.rindex("\nif ") :].startswith("\nif ($sid -ne $me.User.Value) {\n")
+    assert "([ADSI]$member).psbase.InvokeGet('objectSid')" in rest
+    assert ".InvokeMember('" not in script
+
+
 def test_the_settings_are_those_of_the_entry() -> None:
     script = rendered(port=2200, allow_from=("192.168.1.0/24", "100.64.0.0/10"))
     assert "\n$port = 2200\n" in script
