@@ -9,7 +9,9 @@ if (-not $base -or (Split-Path -Parent $Path) -ne $base.TrimEnd('\')) { throw "$
 $before = (Get-Item -LiteralPath $Path -Force).Length
 $script = Join-Path ([IO.Path]::GetTempPath()) ('gpurig-' + [Guid]::NewGuid().ToString('N') + '.txt')
 $lines = "select vdisk file=`"$Path`"", 'attach vdisk readonly', 'compact vdisk', 'detach vdisk'
-[IO.File]::WriteAllLines($script, [string[]]$lines, [Text.Encoding]::Unicode)
+# Whether diskpart reads UTF-16 is nowhere said: only for a path that needs it.
+$encoding = if ($Path -match '[^\x00-\x7F]') { [Text.Encoding]::Unicode } else { [Text.Encoding]::ASCII }
+[IO.File]::WriteAllLines($script, [string[]]$lines, $encoding)
 try {
     $done = Invoke-Paused {
         [void](Invoke-Wsl @('--shutdown'))
