@@ -6,8 +6,8 @@ param(
 $card = Get-NetAdapter -Name $Adapter
 $state = if ($Enabled) { 'Enabled' } else { 'Disabled' }
 # The card takes it over with its next start: to start it now would cut our own connection.
-Set-NetAdapterPowerManagement -Name $Adapter -WakeOnMagicPacket $state -NoRestart
-# Not every card knows patterns.
+# Not every card knows patterns, nor tells Windows of its magic packet: what counts is below.
+Set-NetAdapterPowerManagement -Name $Adapter -WakeOnMagicPacket $state -NoRestart -ErrorAction SilentlyContinue
 Set-NetAdapterPowerManagement -Name $Adapter -WakeOnPattern Disabled -NoRestart -ErrorAction SilentlyContinue
 # Device manager's "Allow this device to wake the computer", which is a setting of its own and what collect/power reads.
 $wake = Get-CimInstance -Namespace root/wmi -ClassName MSPower_DeviceWakeEnable -ErrorAction SilentlyContinue |
