@@ -48,12 +48,15 @@ def check(stack: Stack, host: str, *, running: bool) -> None:
 @contextmanager
 def discarding(hosts: Iterable[str]) -> Iterator[None]:
     """Let the results of these hosts be lost, in this process and in those that it starts."""
-    before = os.environ.get(DISCARD, "")
-    os.environ[DISCARD] = ",".join([*filter(None, before.split(",")), *hosts])
+    before = os.environ.get(DISCARD)
+    os.environ[DISCARD] = ",".join([*filter(None, (before or "").split(",")), *hosts])
     try:
         yield
     finally:
-        os.environ[DISCARD] = before
+        if before is None:
+            del os.environ[DISCARD]
+        else:
+            os.environ[DISCARD] = before
 
 
 def noted(stack: Stack, host: str) -> dict[str, bool]:
