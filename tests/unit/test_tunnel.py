@@ -63,9 +63,14 @@ def opened(stack: Stack, tmp_path: Path, stands: Path) -> Iterator[subprocess.Po
         "GPURIG_ENGINE": "embedded",
     }
     command = [sys.executable, "-m", "gpurig.cli", "open", "mlflow", "far", "--print"]
-    with subprocess.Popen(
-        command, cwd=stack.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    try:
+        started = subprocess.Popen(
+            command, cwd=stack.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with started as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline().startswith("http://127.0.0.1:")
@@ -91,7 +96,7 @@ def test_a_signal_ends_the_tunnel_and_nothing_is_said(
     for number in signals:
         opened.send_signal(number)
         time.sleep(0.2)
-    opened.wait(timeout=10)
+    opened.wait(timeout=60)
     assert not stands.exists()
     assert opened.stderr
     assert (opened.returncode, opened.stderr.read()) == (code, "")
