@@ -37,7 +37,8 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
         for name in ("uvicorn", "fastapi", "fastapi.exceptions", "fastapi.responses", "prometheus_client"):
             monkeypatch.setitem(sys.modules, name, MagicMock())
         for name in ("batches", "guard", "loading", "namespace"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+            del sys.modules[name]  # imported anew, and gone with the test
         spec = importlib.util.spec_from_file_location(f"role_{service}_main", FILES / service / "main.py")
         assert spec
         assert spec.loader
