@@ -38,10 +38,17 @@ def given(host_key: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def machine(at_hand: Containers) -> Iterator[Machine]:
+def made(at_hand: Containers, given: dict[str, Any]) -> Iterator[tuple[Machine, Facts]]:
+    """The machine, and what it told of itself before any test changed it."""
     linux = ContainerLinux(at_hand)
-    yield installed(linux)
+    machine = installed(linux)
+    yield machine, facts(machine, given)
     linux.destroy()
+
+
+@pytest.fixture
+def machine(made: tuple[Machine, Facts]) -> Machine:
+    return made[0]
 
 
 def facts(machine: Machine, given: dict[str, Any]) -> Facts:
@@ -54,8 +61,8 @@ def shell(machine: Machine, script: str) -> str:
     return linux.containers.run(linux.container, script)
 
 
-def test_a_real_debian_tells_of_itself(machine: Machine, given: dict[str, Any]) -> None:
-    found = facts(machine, given)
+def test_a_real_debian_tells_of_itself(made: tuple[Machine, Facts]) -> None:
+    found = made[1]
     assert (found.problem, found.os_id, found.os_version) == (None, "debian", "12")
     assert found.systemd in ("running", "degraded")
     assert (found.networking_mode, found.wsl_conf, found.dxg) == (None, None, False)
