@@ -13,12 +13,18 @@ OWNER = Owner("p", "s", "h")
 def test_ten_who_ask_at_once_cost_two_calls_at_most() -> None:
     asked: list[float] = []
 
+    ready = threading.Barrier(10)
+
     def ask() -> list[Machine]:
         asked.append(time.monotonic())
-        time.sleep(0.1)
+        time.sleep(0.3)
         return [Machine(str(len(asked)), OWNER, 1, "", running=True)]
 
-    threads = [threading.Thread(target=listing.shared, args=("ten", ask)) for _ in range(10)]
+    def one() -> None:
+        ready.wait()
+        listing.shared("ten", ask)
+
+    threads = [threading.Thread(target=one) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -234,7 +234,7 @@ def test_the_process_ends_with_the_engine_that_reads_its_output(provider: Provid
     with provider.process as process:
         assert process.stdout
         process.stdout.close()
-        assert process.wait(timeout=10) == 1
+        assert process.wait(timeout=60) == 1
     provider.channel.close()
 
 

@@ -96,7 +96,7 @@ class TestProbe:
         program("nvidia-smi", "#!/bin/sh\nexec sleep 60\n")
         begin = time.monotonic()
         smi = take(text=script("machine").replace("SECONDS = 30.0", "SECONDS = 0.3"))["smi"]
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 40
         assert smi["list"]["code"] is None
         assert "no answer within 0.3 s" in smi["list"]["err"]
         assert "not asked" in smi["query"]["err"]
@@ -199,7 +199,7 @@ class TestGather:
     def test_it_takes_little_time(self) -> None:
         begin = time.monotonic()
         gather.quick(place())
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 20
 
 
 class TestWanted:

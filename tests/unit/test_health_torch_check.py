@@ -81,14 +81,14 @@ def test_a_gpu_that_others_fill_is_left_alone(make: Make, monkeypatch: pytest.Mo
 
 def test_one_that_hangs_is_not_tried_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     check = make(2, burn=1.0)
-    monkeypatch.setitem(torch_check.SECONDS, "numbers", 1.0)
+    monkeypatch.setitem(torch_check.SECONDS, "numbers", 3.0)
     monkeypatch.setattr(torch_numbers, "look", hangs_on_first)
     for module in (torch_speed, torch_burn):
         monkeypatch.setattr(module, "look", looks)
     start = time.monotonic()
     found = {name: {**check.head, "devices": [], **getattr(check, name)()} for name in torch_check.SECTIONS}
-    assert time.monotonic() - start < 20
-    assert [one["problem"] for one in found["numbers"]["devices"]] == ["no answer within 1 s, at looking", ""]
+    assert time.monotonic() - start < 40
+    assert [one["problem"] for one in found["numbers"]["devices"]] == ["no answer within 3 s, at looking", ""]
     assert [one.get("seen") for one in found["speed"]["devices"]] == [None, 1]
     assert [one["index"] for one in found["speed"]["burn"]["devices"]] == [1]
     assert found["links"]["problem"] == "GPU 0 gave no answer before"

@@ -63,7 +63,7 @@ def test_whoever_holds_more_than_its_limit_is_ended_with_its_children(
     assert own == "its own line"
     assert said.startswith("gpurig: jupyter held ")
     assert said.endswith(" MB, more than its limit 50M (services_memory_max); it was ended and starts again")
-    assert service.wait(10) == -9
+    assert service.wait(60) == -9
     assert service.stdout
     assert service.stdout.read() == b"", "its child holds the other end, and is gone as well"
 

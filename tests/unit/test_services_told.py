@@ -76,8 +76,10 @@ def test_states_are_told_in_the_same_words_whatever_runs_services(tmp_path: Path
 
 
 def test_memory_and_start_are_those_of_the_process_and_its_children(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "x = bytes(50_000_000); input()"], stdin=subprocess.PIPE) as child:
-        time.sleep(1)
+    program = "x = bytes(50_000_000); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
         found = told(tmp_path, ["jupyter", "api"], 0, systemd=True)
         child.communicate(b"\n")
     assert found["jupyter"]["memory"] > 60_000_000
