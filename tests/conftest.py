@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gpurig.catalogue import ROOT
 from tests.projects import NO_PULUMI, PULUMI, Project
+
+# Where a machine is busy everything is slow, which Hypothesis would call a failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -155,7 +155,7 @@ class TestDamaged:
         assert overall(finding.verdict for finding in said) in ("PASS", "WARN", "FAIL")
 
     @given(data=st.data())
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck))
     def test_a_text_within_it(self, data: st.DataObject) -> None:
         found = recorded(data.draw(st.sampled_from([path.stem for path in FILES if path.stem != "h100_x8"])))
         places = [place for place in _places(found) if place[0] not in ("wanted", "about")]
@@ -169,7 +169,7 @@ class TestDamaged:
         self.judge(found)
 
     @given(data=st.data())
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     def test_sections_that_are_something_else(self, data: st.DataObject) -> None:
         found = recorded("rtx_4090_rented")
         for name in data.draw(st.sets(st.sampled_from(["machine", *layers.LAYERS.values(), "smi"]), min_size=1)):

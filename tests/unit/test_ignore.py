@@ -27,7 +27,7 @@ def files(root: Path) -> set[str]:
     return {entry.path for entry in ignore.scan(root) if entry.kind == "file"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.sets(path, min_size=1, max_size=12),
     st.lists(pattern, max_size=4),

@@ -136,7 +136,7 @@ def core(kind: str, secret: str) -> str:
 
 
 @given(st.data(), st.sampled_from([*SECRETS]), st.sampled_from(PLACES))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_secret_is_left_wherever_it_stood(data: st.DataObject, kind: str, path: tuple[Any, ...]) -> None:
     if kind == "address" and any(part in VERSIONS for part in path):
         return

@@ -215,7 +215,7 @@ def test_the_keeper_stays_away_meanwhile_and_comes_back(variables: dict[str, Any
     discard=st.booleans(),
     compact=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_wish_is_refused_or_settles_and_others_disks_stay(
     size: int, part: float, location: str, busy: list[str], foreign: bool, **wishes: bool
 ) -> None:

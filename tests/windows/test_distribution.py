@@ -230,7 +230,7 @@ def test_an_export_never_writes_over_another() -> None:
     ),
     wanted=st.sampled_from(["Ubuntu-24.04", "Ubuntu-22.04"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_one_round_settles_it_and_only_ours_is_new(names: list[str], wanted: str) -> None:
     machine = ready()
     for name in names:

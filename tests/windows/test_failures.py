@@ -166,7 +166,7 @@ def test_a_fresh_pc_is_told_what_it_lacks() -> None:
 
 
 @given(st.sets(st.sampled_from([*SECTIONS])), st.sets(st.sampled_from([*SECTIONS])), st.sampled_from([*FAULTS]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_could_not_be_read_hides_failures_but_breaks_nothing(
     gone: set[str], failed: set[str], number: int
 ) -> None:

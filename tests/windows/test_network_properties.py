@@ -74,7 +74,7 @@ def foreign(machine: Machine) -> dict[str, Any]:
 
 
 @given(entries=ENTRIES, rules=RULES, steps=st.lists(WANTED, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_wanted_in_turn_foreign_things_stay(
     entries: dict[str, str], rules: dict[str, Any], steps: list[dict[str, Any]]
 ) -> None:
@@ -95,7 +95,7 @@ def test_whatever_is_wanted_in_turn_foreign_things_stay(
 
 
 @given(entries=ENTRIES, wanted=WANTED)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_not_refused_is_reachable(entries: dict[str, str], wanted: dict[str, Any]) -> None:
     machine = home()
     machine.registry(netsh.KEY.format("v4tov4")).update(entries)
@@ -143,7 +143,7 @@ def test_power_lost_at_any_moment_the_next_run_converges(language: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["move", "shutdown", "boot", "minute", "hour"]), max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_happens_it_is_reachable_again_in_one_round_of_the_keeper(events: list[str]) -> None:
     from tests.windows.model import boot, wsl_vm
 

@@ -245,7 +245,7 @@ def machines(draw: st.DrawFn) -> Machine:
 
 
 @given(machine=machines(), upgrade=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_pc_settles_and_others_distributions_stay(machine: Machine, upgrade: bool) -> None:
     variables = {"win_wsl_upgrade": upgrade}
     before = {guid: dict(values) for guid, values in wsl_vm.entries(machine)}
