@@ -27,6 +27,10 @@ class Action:
         if unknown or missing:
             raise TypeError(f"{self.kind}: unknown {sorted(unknown)}, missing {sorted(missing)}")
 
+    def told(self) -> str:
+        """What it changes, in words."""
+        return self.says or self.kind
+
 
 KINDS: dict[str, dict[str, str]] = {
     # Windows

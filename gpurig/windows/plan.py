@@ -41,6 +41,13 @@ class Plan:
         """What a second look must not find: all but fetches, since the state does not tell whether a file is whole."""
         return tuple(action for action in self.actions if action.kind != "file_fetch")
 
+    def diff(self) -> list[dict[str, str]]:
+        """For --diff: something of every action, also of one that leaves nothing behind, and of the restart of Windows."""
+        shown = [(one.before, one.after) if one.before != one.after else ("", one.told()) for one in self.actions]
+        if self.reboot:
+            shown.append(("Windows: runs", f"Windows: restarts, since {self.reboot}"))
+        return [{"before": f"{before}\n", "after": f"{after}\n"} for before, after in shown]
+
 
 def unread(state: Mapping[str, Any], sections: Iterable[str]) -> tuple[Refusal, ...]:
     """Refusals for the sections that a topic needs and that could not be read."""

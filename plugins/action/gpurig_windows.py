@@ -19,7 +19,7 @@ short_description: Configures one topic of a Windows PC with WSL2
 description:
   - Without O(topic) and O(check), reads the PC's state into C(ansible_facts.gpurig_windows).
   - With O(topic), compares that state with the variables C(win_<topic>_*), does what differs, reads the state anew, and
-    fails where a second look would still change something. With C(--check) it only tells.
+    fails where a second look would still change something. With C(--check) it only tells; C(--diff) has something of every step.
 options:
   topic:
     description: One of gpurig.windows.topics.TOPICS.
@@ -109,11 +109,11 @@ def _told(plan: Plan) -> dict[str, Any]:
     """What a task's result says of a plan."""
     return {
         "changed": bool(plan.actions),
-        "actions": [action.says or action.kind for action in plan.actions],
+        "actions": [action.told() for action in plan.actions],
         "reboot": plan.reboot,
         "reboot_required": bool(plan.reboot),
         "warnings": list(plan.warnings),
-        "diff": [{"before": f"{a.before}\n", "after": f"{a.after}\n"} for a in plan.actions if a.before or a.after],
+        "diff": plan.diff(),
     }
 
 
@@ -128,7 +128,7 @@ def _failed(task_vars: dict[str, Any], action: Action, outcome: wire.Outcome) ->
     """Why a step failed, with file and key where a key is to blame."""
     if action.kind == "file_fetch" and outcome.problem:
         return _line(_host(task_vars), packages.refusal(action, outcome.problem["message"]))
-    return f"{action.says or outcome.kind}: {outcome.words()}"
+    return f"{action.told()}: {outcome.words()}"
 
 
 def _line(host: dict[str, Any], refusal: Refusal) -> str:

@@ -122,11 +122,25 @@ def test_without_leave_it_does_not_restart_and_says_what_to_write(pc: Pc) -> Non
 
 def test_check_mode_tells_and_changes_nothing(pc: Pc) -> None:
     before = pc.data
-    said = pc.play("--check", "--diff")
-    assert counted(said)["changed"] == 2
-    for line in ("-VirtualMachinePlatform: off", "+WSL: 2.6.3.0", "+Ubuntu-24.04: installed"):
+    said = pc.play("--check", "--diff", win_wsl_allow_reboot=True)
+    assert counted(said)["changed"] == 3
+    for line in (
+        "-VirtualMachinePlatform: off",
+        "+WSL: 2.6.3.0",
+        "+Ubuntu-24.04: installed",
+        "+Windows: restarts, since",
+    ):
         assert line in said
+    assert "+fetch https://" in said
+    assert re.search(r"TASK \[win_wsl : Restart Windows and wait for it\] \*+\nchanged", said)
     assert pc.data == before
+
+
+def test_check_mode_tells_that_a_run_would_end_for_want_of_leave_to_restart(pc: Pc) -> None:
+    told = pc.play("--check", "--diff")
+    assert counted(told) | {"changed": 2, "failed": 0, "ignored": 1} == counted(told), told
+    assert "write `allow_reboot: true`" in " ".join(told.split())
+    assert "+Ubuntu-24.04: installed" in told
 
 
 def test_a_distribution_with_a_wrong_checksum_changes_nothing_and_is_told_with_file_and_key(pc: Pc) -> None:

@@ -13,7 +13,7 @@ from gpurig.windows import account, inside, paths
 from gpurig.windows.actions import Action
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.state import Distribution, State
-from gpurig.windows.topics.distribution import named
+from gpurig.windows.topics.distribution import export, named
 
 SECTIONS = ("machine", "wsl", "inside")
 
@@ -71,16 +71,15 @@ def _move(state: State, present: Distribution, wanted: Wanted) -> Plan:
     refusals += [Refusal("variables.win_disk_move", text) for text in _work(state, present, [])]
     if refusals:
         return Plan(refusals=tuple(refusals))
-    export = _export(state, wanted)
-    saved = [Action("distribution_export", {"name": name, "path": export}, says=f"export {name} to {export}")]
     move = Action(
         "distribution_move",
         {"name": name, "location": wanted.location},
         says=f"move {name} to {wanted.location}",
         before=f"{name}: {present['base_path']}",
-        after=f"{name}: {wanted.location}",
+        after=f"{name}: {wanted.location}; it is ended for that",
     )
-    return Plan(actions=(*([] if wanted.discard else saved), move))
+    saved = [] if wanted.discard else [export(present, _export(state, wanted))]
+    return Plan(actions=(*saved, move))
 
 
 def _place(state: State, present: Distribution, wanted: Wanted) -> Iterator[Refusal]:
@@ -132,7 +131,7 @@ def _compact(state: State, present: Distribution) -> Plan:
         {"path": present["vhd_path"], "guid": present["guid"]},
         says=f"shut WSL down and give room of {name}'s disk back to Windows",
         before=f"{present['vhd_path']}: {_gb(size)}",
-        after=f"{present['vhd_path']}: about {_gb(used)}",
+        after=f"{present['vhd_path']}: about {_gb(used)}; WSL is shut down for that",
     )
     return Plan(actions=(trim, compact))
 

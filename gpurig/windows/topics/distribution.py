@@ -67,12 +67,18 @@ def removal(state: State, name: str, export_to: str, *, discard: bool = False) -
         raise ResultsAtRiskError(
             f"{name} would be destroyed with everything in it: name a file on the PC that it is exported to, or say that it is not needed."
         )
-    export = Action(
+    return (*([export(present, export_to)] if export_to else []), _unregister(present))
+
+
+def export(present: Distribution, path: str) -> Action:
+    """Write all files of a distribution to a new .tar file on the PC, which ends what runs in it."""
+    return Action(
         "distribution_export",
-        {"name": present["name"], "path": export_to},
-        says=f"export {present['name']} to {export_to}",
+        {"name": present["name"], "path": path},
+        says=f"export {present['name']} to {path}",
+        before=f"{path}: none",
+        after=f"{path}: all files of {present['name']}, which is ended for that",
     )
-    return (*([export] if export_to else []), _unregister(present))
 
 
 def named(state: State, name: str) -> Distribution | None:

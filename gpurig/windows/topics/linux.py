@@ -72,7 +72,8 @@ def plan(state: State, wanted: Wanted) -> Plan:
         else:
             why = "since its wsl.conf changed" if settings else "so that its systemd starts"
             says = f"restart {wanted.distribution}, {why}"
-            actions.append(Action("wsl_terminate", {"name": wanted.distribution}, says=says))
+            runs, anew = f"{wanted.distribution}: runs", f"{wanted.distribution}: ended and started anew"
+            actions.append(Action("wsl_terminate", {"name": wanted.distribution}, says, runs, anew))
     if not (without and facts.busy):
         actions += _sshd(facts, wanted)
     return Plan(actions=tuple(actions), warnings=tuple(warnings))

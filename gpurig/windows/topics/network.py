@@ -122,8 +122,8 @@ def _proxies(state: State, found: NetworkSection, proxied: Sequence[Opening], ad
                 "service_set",
                 {"name": "iphlpsvc", "start": "auto", "running": True},
                 says="the service IP Helper, which does the port proxies, runs from the start on",
-                before=f"iphlpsvc: {service['state'] if service else 'absent'}",
-                after="iphlpsvc: running",
+                before=f"iphlpsvc: {service['start']}, {service['state']}" if service else "iphlpsvc: absent",
+                after="iphlpsvc: auto, running",
             )
         )
     if address is None:
@@ -131,7 +131,10 @@ def _proxies(state: State, found: NetworkSection, proxied: Sequence[Opening], ad
     right = {listen for listen, port in listens.items() if entries.get(listen) == f"{address}/{port}"}
     dead = {listen for listen in right if not runs or not _listens(found, listens[listen])}
     if dead and runs:
-        actions.append(Action("service_restart", {"name": "iphlpsvc"}, says="IP Helper listens where it shall again"))
+        says = "IP Helper listens where it shall again"
+        actions.append(
+            Action("service_restart", {"name": "iphlpsvc"}, says, "iphlpsvc: running", "iphlpsvc: restarted")
+        )
     # Setting an entry waits for its listener, which a service that has just started may not have yet.
     return [
         *actions,

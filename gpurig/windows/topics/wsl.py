@@ -147,10 +147,11 @@ def _upgrade(wsl: WslSection, version: str, asked: bool) -> tuple[bool, tuple[st
 
 
 def _install(wsl: WslSection, file: File, version: str) -> Action:
+    ended = ", ".join(account.running(wsl))
     return Action(
         "msi_install",
         {"path": file.path, "sha256": file.sha256.lower()},
         says=f"install WSL {version}",
         before=f"WSL: {wsl['msi_version'] or 'none'}" if wsl["path"] else "WSL: none",
-        after=f"WSL: {version}",
+        after=f"WSL: {version}" + (f"; {ended} is ended for that" if ended else ""),
     )

@@ -90,7 +90,10 @@ def plan(state: State, wanted: Wanted) -> Plan:
                 "When that has ended, run this again, or `wsl --shutdown` on the PC"
             )
         else:
-            actions.append(Action("wsl_shutdown", says="restart WSL, since values of .wslconfig changed"))
+            says = "restart WSL, since values of .wslconfig changed"
+            actions.append(
+                Action("wsl_shutdown", says=says, before="WSL: runs", after="WSL: shut down and started anew")
+            )
     return Plan(actions=tuple(actions), warnings=tuple(warnings))
 
 
