@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gpurig.windows import ranges
@@ -20,11 +20,22 @@ HIGHEST = 65535
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A port of WSL. key: of the host's entry. remote: who may reach it, empty where only the PC itself."""
+    """A port of WSL. key: of the host's entry. remote: who may reach it, empty where only the PC itself.
+
+    service: whose port follows from the service's own; empty where the entry names the port.
+    """
 
     port: int
     key: str
     remote: tuple[str, ...]
+    service: str = ""
+
+    @property
+    def otherwise(self) -> str:
+        """How the owner gets another port."""
+        if not self.service:
+            return "write another port"
+        return f"give {self.service} another port of its own: `variables: {{services_ports: {{{self.service}: …}}}}`"
 
 
 def openings(
@@ -32,12 +43,17 @@ def openings(
     wsl_port: int,
     allow_from: Sequence[str],
     ports: Mapping[int, str | tuple[str, ...] | None],
+    exposed: Mapping[int, str],
 ) -> tuple[Opening, ...]:
-    """WSL's sshd first, then the listed ports in their order."""
+    """WSL's sshd first, then the listed ports in their order. exposed: which of them are an exposed service's, and whose."""
     listed = [
         Opening(port, f"ports.{port}", (remote,) if isinstance(remote, str) else tuple(remote or ()))
         for port, remote in sorted(ports.items())
         if port != wsl_port
+    ]
+    listed = [
+        replace(one, key=f"expose.{exposed[one.port]}", service=exposed[one.port]) if one.port in exposed else one
+        for one in listed
     ]
     return (Opening(wsl_port, "wsl.port", tuple(allow_from) if reach == "direct" else ()), *listed)
 
@@ -75,22 +91,27 @@ def obstacles(found: NetworkSection, wanted: Sequence[Opening], *, mirrored: boo
         if span:
             yield Refusal(
                 opening.key,
-                f"Windows keeps {span[0]}-{span[1]} for itself since its start, so nothing can listen on {port}: write another"
-                " port, or in an elevated PowerShell on the PC: net stop winnat; netsh int ipv4 add excludedportrange"
+                f"Windows keeps {span[0]}-{span[1]} for itself since its start, so nothing can listen on {port}: {opening.otherwise},"
+                " or in an elevated PowerShell on the PC: net stop winnat; netsh int ipv4 add excludedportrange"
                 f" protocol=tcp startport={port} numberofports=1; net start winnat",
             )
         for holder in _holders(found["listeners"], port):
             who = f"the service {holder['service']}" if holder["service"] else holder["process"] or "a program"
-            yield Refusal(opening.key, f"{who} listens on port {port} of Windows: end it, or write another port")
-        for listen in foreign(found):
-            if _collides(listen, opening, mirrored=mirrored):
-                address, target = listen.partition("/")[0], found["portproxy"]["v4tov4"][listen]
-                yield Refusal(
-                    opening.key,
-                    f"a port proxy that is not ours listens on {listen} and leads to {target}. If nobody needs it, in an"
-                    " elevated PowerShell on the PC: netsh interface portproxy delete v4tov4"
-                    f" listenport={port} listenaddress={address}; otherwise write another port",
-                )
+            yield Refusal(opening.key, f"{who} listens on port {port} of Windows: end it, or {opening.otherwise}")
+        yield from proxied(found, opening, mirrored=mirrored)
+
+
+def proxied(found: NetworkSection, opening: Opening, *, mirrored: bool) -> Iterator[Refusal]:
+    """Entries of the port proxy that are not ours and listen where a wanted port would."""
+    for listen in foreign(found):
+        if _collides(listen, opening, mirrored=mirrored):
+            address, target = listen.partition("/")[0], found["portproxy"]["v4tov4"][listen]
+            yield Refusal(
+                opening.key,
+                f"a port proxy that is not ours listens on {listen} and leads to {target}. If nobody needs it, in an"
+                " elevated PowerShell on the PC: netsh interface portproxy delete v4tov4"
+                f" listenport={opening.port} listenaddress={address}; otherwise {opening.otherwise}",
+            )
 
 
 def foreign(found: NetworkSection) -> list[str]:

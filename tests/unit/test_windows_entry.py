@@ -79,6 +79,7 @@ class TestVariables:
         )
         found = spec.host_variables()
         assert found["win_network_ports"] == {"8000": "10.0.0.0/24", "18888": "192.168.1.0/24"}
+        assert found["win_network_exposed"] == {"18888": "jupyter"}
         assert found["gpurig_expose"] == {"jupyter": "172.16.0.0/12"}  # whence the port proxy comes
 
     def test_mirrored_linux_sees_who_comes(self) -> None:

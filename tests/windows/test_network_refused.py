@@ -77,6 +77,18 @@ def test_a_port_that_windows_keeps(language: str) -> None:
     assert "net stop winnat" in said
 
 
+def test_an_exposed_services_port_is_told_by_the_key_that_is_in_the_file() -> None:
+    machine = home()
+    machine.data["network"]["excluded"] = [[18880, 18890]]
+    ports = {"win_network_ports": {18888: "192.168.1.0/24"}, "win_network_exposed": {"18888": "jupyter"}}
+    said = refused(machine, {**VARIABLES, **ports})
+    assert list(said) == ["expose.jupyter"]
+    assert "services_ports: {jupyter: …}" in said["expose.jupyter"]
+    machine = home()
+    machine.data["firewall"]["profiles"]["public"] |= {"block_all": True}
+    assert list(refused(machine, {**VARIABLES, **ports})) == ["expose.jupyter"]
+
+
 def test_a_port_that_was_reserved_on_purpose_is_free() -> None:
     machine = home()
     machine.data["network"]["excluded"] = [[2222, 2222, True]]

@@ -192,9 +192,10 @@ class WindowsSpec(Registered):
 
     def host_variables(self) -> dict[str, Any]:
         wsl, name = self.wsl, self.wsl.distribution.name
+        exposed = windows_checks.exposed(self)
         ports: Mapping[str, str] = {
             **self.ports,
-            **{str(one.port): str(one.source) for one in windows_checks.exposed(self).values()},
+            **{str(one.port): str(one.source) for one in exposed.values()},
         }
         shared = {f"win_{topic}_distribution": name for topic in ("wsl", "linux", "keeper", "disk")}
         shared |= {f"win_{topic}_networking": wsl.networking for topic in ("wslconfig", "network")}
@@ -224,6 +225,7 @@ class WindowsSpec(Registered):
             "win_wslconfig_swap": wsl.swap,
             "win_wslconfig_settings": wsl.settings or None,
             "win_wslconfig_msi_version": wsl.msi.version if wsl.msi else None,
+            "win_network_exposed": {str(one.port): name for name, one in exposed.items()} or None,
             "win_rdp_allow_from": self.rdp,
             **({f"win_wsl_msi_{key}": value for key, value in wsl.msi.model_dump().items()} if wsl.msi else {}),
         }

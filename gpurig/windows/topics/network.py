@@ -25,7 +25,7 @@ class Wanted:
     """reach: WSL's sshd through Windows' sshd (jump) or through a port of its own (direct). networking: of WSL.
 
     allow_from: networks that may reach SSH. ssh_port: of Windows' sshd; wsl_port: of WSL's. ports: further ports of WSL → who
-    may reach them.
+    may reach them. exposed: which of these are an exposed service's, port → its name, for messages.
     """
 
     reach: Literal["jump", "direct"] = "jump"
@@ -34,11 +34,12 @@ class Wanted:
     ssh_port: int = 22
     wsl_port: int = 2222
     ports: dict[int, str | tuple[str, ...] | None] = field(default_factory=dict)
+    exposed: dict[int, str] = field(default_factory=dict)
 
 
 def plan(state: State, wanted: Wanted) -> Plan:
     """Take out what of ours is no longer wanted, put in what is missing, mend what differs."""
-    opened = openings.openings(wanted.reach, wanted.wsl_port, wanted.allow_from, wanted.ports)
+    opened = openings.openings(wanted.reach, wanted.wsl_port, wanted.allow_from, wanted.ports, wanted.exposed)
     wrong = [
         *unread(state, ("machine", "features", "network")),
         *openings.mistakes(opened, wanted.ssh_port, wanted.allow_from, wanted.ports),
@@ -54,7 +55,7 @@ def plan(state: State, wanted: Wanted) -> Plan:
     ]
     told = list(policies(found)) if not mirrored else []
     if reached and told:
-        refusals += [Refusal("reach" if wanted.reach == "direct" else "ports", line) for line in told]
+        refusals += [Refusal("reach" if wanted.reach == "direct" else reached[0].key, line) for line in told]
         told = []
     told += list(wide(found)) if mirrored else []
     told += odd(found, wanted.ssh_port, [] if mirrored else [opening.port for opening in reached])
