@@ -21,7 +21,7 @@ class Report:
 
     label: of the very machine that was verified; a rebuilt host has another one.
     started: ISO 8601, in UTC. seconds: how long it took. quick: long checks were left out.
-    burn: minutes that the GPUs were kept under full load.
+    burn: minutes that the GPUs were kept under full load, 0 where none was.
     """
 
     host: str

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from gpurig import access, checks, environments, reach, records
 from gpurig.catalogue import ROOT
 from gpurig.errors import ConfigError
+from gpurig.health.burn import lasted
 from gpurig.host import Capabilities, Endpoint, Host
 from gpurig.publication import publish, publish_page
 from gpurig.report import Report
@@ -153,7 +154,7 @@ def examine(target: Target, *, quick: bool, tell: Tell, burn: float = 0.0, limit
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - clock, 1),
         quick=quick,
-        burn=burn,
+        burn=lasted(results, burn),
         results=tuple(results),
     )
 

@@ -165,7 +165,20 @@ def test_full_load_reaches_the_checks_and_has_time_of_its_own(target: verificati
     report = verification.examine(target, quick=False, burn=0.5, tell=lambda _: None, limit=2)
     assert by_name(report)["figure"].value == "0.5 min"
     assert "finished" not in by_name(report)
-    assert report.burn == 0.5
+    assert report.burn == 0.0
+
+
+@pytest.mark.parametrize(("figure", "minutes"), [(150.0, 0.5), (None, 0.0)])
+def test_only_full_load_that_a_gpu_tells_of_is_reported(
+    target: verification.Target, checks: Path, figure: float | None, minutes: float
+) -> None:
+    text = f"""
+        def test_gpu(check):
+            check("GPU 0: burn", True, value=1, expected="1", reason="", advice="", figure={figure})
+        """
+    (checks / "test_gpu.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    report = verification.examine(target, quick=False, burn=0.5, tell=lambda _: None)
+    assert (report.verdict, report.burn) == ("PASS", minutes)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpurig import history
-from gpurig.health import gather, layers
+from gpurig.health import burn, gather, layers
 from gpurig.health.finding import Finding
 from gpurig.health.gather import Place
 from gpurig.verification import Target
@@ -55,8 +55,9 @@ def test_pytorch(
 ) -> None:
     """Right results, speed, and several GPUs together; not where a layer before it failed."""
     before = judged(quick)
-    burn = pytestconfig.getoption("--burn", 0.0)
-    whole = quick if layers.failed(before) else gather.full(place, quick, burn=burn)
-    for name, findings in judged(whole).items():
-        if name in layers.SLOW:
-            check.findings(findings)
+    minutes = pytestconfig.getoption("--burn", 0.0)
+    whole = quick if layers.failed(before) else gather.full(place, quick, burn=minutes)
+    findings = judged(whole)
+    for name in layers.SLOW:
+        check.findings(findings[name])
+    check.findings(burn.missing(whole, findings, minutes, gpu=place.gpu))
