@@ -99,11 +99,16 @@ def _expected(found: Mapping[str, Any], wanted: Wanted) -> int:
 
 def _count(count: int, expected: int, cuda: Mapping[str, Any]) -> Finding:
     hidden, fine = cuda.get("visible"), count == expected
-    reason = "CUDA starts, but has no GPU." if count == 0 else "CUDA does not see the GPUs that should be there."
-    if hidden is not None:
+    if count > expected:
+        reason = "CUDA sees more GPUs than there should be."
+    else:
+        reason = "CUDA does not see the GPUs that should be there." if count else "CUDA starts, but has no GPU."
+    if hidden is not None and count < expected:
         advice = f"CUDA_VISIBLE_DEVICES={hidden} is set for every program on the host; remove it."
     elif count == 0:
         advice = "See which libcuda.so.1 it loads: one that passes calls to another machine starts without any GPU."
+    elif count > expected:
+        advice = "Compare `nvidia-smi -L` on the host with the `count` of the host's entry, and correct the latter if it is old."
     else:
         advice = "Compare `nvidia-smi -L` on the host with what was wanted; see whether MIG splits a GPU."
     return Finding(

@@ -100,6 +100,10 @@ class TestJudgement:
 
     def test_fewer_gpus_than_wanted(self) -> None:
         assert findings(healthy(7), count=8)["CUDA: GPUs"].verdict == "FAIL"
+        assert findings(healthy(7), count=8)["CUDA: GPUs"].reason.startswith("CUDA does not see")
+        more = findings({**healthy(2), "visible": "0,1"}, count=1)["CUDA: GPUs"]
+        assert (more.verdict, more.reason) == ("FAIL", "CUDA sees more GPUs than there should be.")
+        assert "`count` of the host's entry" in more.advice
 
     def test_fewer_than_nvidia_smi_lists(self) -> None:
         listed = "GPU 0: NVIDIA A (UUID: GPU-1)\n  MIG 1g.10gb Device 0: (UUID: MIG-1)\nGPU 1: NVIDIA A (UUID: GPU-2)\n"
