@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpurig.health import recording
+from gpurig.health import recording, thresholds
 from gpurig.health.cells import text
 from gpurig.health.finding import Finding, Wanted
 from gpurig.verdict import Verdict
@@ -61,6 +61,8 @@ RECOVERED_MEANS = "the driver asked for a reset or a reboot before, and no longe
 
 ADVICE = {
     "application": "Look at the program that ran then. Where programs that worked before show it too, take the GPU out.",
+    "memory": "Reset the GPU, or reboot, when nothing runs on it: `sudo nvidia-smi --gpu-reset`. Where it comes back, have it replaced; "
+    "of a rented machine, take another.",
     "hardware": "Reset the GPU or reboot, then verify again; where it comes back, have it replaced or take another.",
     "evict": "Stop using this GPU: reboot the machine and verify again; of a rented machine, take another.",
     "restart": "Restart the program that was hit; where it comes back, reset the GPU or take another.",
@@ -98,7 +100,7 @@ def judge(found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if not xids and not switches:
         yield _none(f"{total} lines by {log.get('how') or 'some program'}", wanted)
     if wanted.platform == "native":
-        yield from _lanes(lines, _places(found))
+        yield from _lanes(lines, _places(found), wanted)
         yield from _others(lines, gone=any(finding.name.startswith("Xid 79") for finding in xids))
 
 
@@ -167,22 +169,24 @@ def _switches(lines: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def _lanes(lines: Sequence[str], places: Mapping[str, str]) -> Iterator[Finding]:
+def _lanes(lines: Sequence[str], places: Mapping[str, str], wanted: Wanted) -> Iterator[Finding]:
     said = {
         places[place]: match
         for line in lines
         if (match := LANES.search(line)) and (place := _plain(match[1])) in places
     }
+    least = thresholds.accepted("min_pcie_width", wanted)
     for gpu, match in sorted(said.items()):
         if int(match[2]) < int(match[3]):
+            fine = least is not None and int(match[2]) >= least.value
             yield Finding(
                 name=f"{gpu}: PCIe lanes at the start",
-                verdict="WARN",
+                verdict="PASS" if fine else "WARN",
                 value=f"x{match[2]}",
-                expected=f"x{match[3]}",
-                source="the kernel's log",
-                reason="The card could use more lanes than its slot, or a riser, gives it.",
-                advice="Run `rig verify` without --quick: it measures what that costs.",
+                expected=f"x{least.value:g}; the GPU could x{match[3]}" if least else f"x{match[3]}",
+                source=least.source if least else "the kernel's log",
+                reason="" if fine else "The card could use more lanes than its slot, or a riser, gives it.",
+                advice="" if fine else "Run `rig verify` without --quick: it measures what that costs.",
             )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpurig import gpus
+from gpurig.health import thresholds
 from gpurig.health.finding import Wanted
 
 FILE = Path(__file__).with_name("models.toml")
@@ -79,6 +80,15 @@ def link(name: str, wanted: Wanted) -> Link | None:
     """The link that such a card has; None for unknown models, and in WSL2, whose word on PCIe means little."""
     model = find(name) if wanted.platform != "wsl2" else None
     return model.link if model else None
+
+
+def accepted(own: Link, wanted: Wanted) -> Link:
+    """A card's own link, or as much of it as the user wants on this host."""
+    generation, lanes = (thresholds.accepted(f"min_pcie_{word}", wanted) for word in ("generation", "width"))
+    return Link(
+        generation=min(own.generation, int(generation.value)) if generation else own.generation,
+        lanes=min(own.lanes, int(lanes.value)) if lanes else own.lanes,
+    )
 
 
 def names() -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def _pinned_peak(row: recording.Row, model: Model | None, wanted: Wanted) -> Pea
 
 def _by_model(finding: Finding, row: recording.Row, model: Model | None, wanted: Wanted) -> Finding:
     """The same, and a warning where the link that the model has would be faster than the one that the system gives it."""
-    told, own = _link(row), model.link if model else None
+    told, own = _link(row), models.accepted(model.link, wanted) if model and model.link else None
     if wanted.platform == "wsl2" or not told or not own or told.speed >= own.speed or finding.verdict != "PASS":
         return finding
     least = thresholds.of("warn_pinned_part", wanted).value * own.speed

@@ -37,6 +37,12 @@ def of(name: str, wanted: Wanted) -> Threshold:
     return Threshold(name, wanted.policy[name], default.about, f"{PREFIX}{name} of this host", of_user=True)
 
 
+def accepted(name: str, wanted: Wanted) -> Threshold | None:
+    """A threshold that stands for "as much as the GPU has" unless the user set it: the user's, or None."""
+    found = of(name, wanted)
+    return found if found.of_user and found.value else None
+
+
 def policy(variables: Mapping[str, Any]) -> dict[str, float]:
     """Those of a host's variables that replace thresholds, by the thresholds' names. Others are left out."""
     known = table()

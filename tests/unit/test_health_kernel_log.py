@@ -12,10 +12,12 @@ from tests.unit.recordings import GEFORCE, by_name, run, smi, wanted
 
 
 class TestKernelLog:
-    def judge(self, *lines: str, platform: Platform = "native", **more: Any) -> dict[str, Finding]:
+    def judge(
+        self, *lines: str, platform: Platform = "native", policy: dict[str, float] | None = None, **more: Any
+    ) -> dict[str, Finding]:
         log = {"how": "journalctl", "lines": 900, **run("\n".join(lines)), **more}
         found = {"kernel_log": log, **smi({**GEFORCE, "pci.bus_id": "00000000:0C:00.0"})}
-        return by_name(kernel_log.judge(found, wanted(platform)))
+        return by_name(kernel_log.judge(found, wanted(platform, policy=policy or {})))
 
     def test_nothing_found_is_fine_where_the_log_can_be_read(self) -> None:
         assert self.judge()["Xid errors"].verdict == "PASS"
@@ -28,6 +30,12 @@ class TestKernelLog:
     def test_errors_of_programs_are_warnings(self, number: int) -> None:
         line = f"NVRM: Xid (PCI:0000:0c:00): {number}, pid=12, name=python3, something"
         assert self.judge(line)[f"Xid {number}, GPU 0"].verdict == "WARN"
+
+    @pytest.mark.parametrize("number", [63, 92])
+    def test_a_corrected_error_of_memory_asks_for_a_reset_and_blames_no_program(self, number: int) -> None:
+        said = self.judge(f"NVRM: Xid (PCI:0000:0c:00): {number}, pid=12, name=python3, x")[f"Xid {number}, GPU 0"]
+        assert said.advice.startswith("Reset the GPU")
+        assert "program" not in said.reason + said.advice
 
     @pytest.mark.parametrize("number", [48, 62, 64, 74, 79, 95, 119, 120, 140, 154])
     def test_errors_of_the_hardware_fail(self, number: int) -> None:
@@ -97,3 +105,9 @@ class TestKernelLog:
         said = "pci 0000:0c:00.0: 63.0 Gb/s available PCIe bandwidth, limited by {} link at 0000:00:01.0 (capable of 252.0 Gb/s with 16.0 GT/s PCIe x16 link)"
         assert self.judge(said.format("16.0 GT/s PCIe x4"))["GPU 0: PCIe lanes at the start"].verdict == "WARN"
         assert "GPU 0: PCIe lanes at the start" not in self.judge(said.format("2.5 GT/s PCIe x16"))
+
+    @pytest.mark.parametrize(("least", "verdict"), [(4, "PASS"), (8, "WARN"), (0, "WARN")])
+    def test_a_narrow_slot_that_the_user_accepts_is_no_warning(self, least: int, verdict: str) -> None:
+        said = "pci 0000:0c:00.0: 63.0 Gb/s available PCIe bandwidth, limited by 16.0 GT/s PCIe x4 link at 0000:00:01.0 (capable of 252.0 Gb/s with 16.0 GT/s PCIe x16 link)"
+        found = self.judge(said, policy={"min_pcie_width": least})["GPU 0: PCIe lanes at the start"]
+        assert found.verdict == verdict
