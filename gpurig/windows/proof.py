@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from gpurig import drivers
 from gpurig.health import layers
 from gpurig.health.finding import Finding
-from gpurig.windows import inside, topics
+from gpurig.windows import inside, rules, topics
 from gpurig.windows.failures import Case
 from gpurig.windows.inside import Facts
 from gpurig.windows.plan import Plan
 from gpurig.windows.state import State
+from gpurig.windows.topics import network
 from gpurig.windows.topics.distribution import named
 
 AT_START = timedelta(minutes=10)
 """Within which WSL must be up after Windows started; the keeper looks every two minutes."""
+
+WHY = "`rig doctor` says why."
 
 RUNNING = 0x41301
 """LastTaskResult of a task that goes on (SCHED_S_TASK_RUNNING)."""
@@ -52,16 +56,13 @@ def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str
     yield _wsl2(state, facts, str(variables.get("win_distribution_name", "")))
     yield _sshd(facts, int(variables.get("win_linux_port", 2222)))
     yield _restart(state, topics.decide("keeper", state, variables))
-    network = topics.decide("network", state, variables)
+    plan = topics.decide("network", state, variables)
     yield _planned(
-        "portproxy is current", network, ("portproxy_set", "portproxy_delete", "service_set", "service_restart"),
+        "portproxy is current", plan, ("portproxy_set", "portproxy_delete", "service_set", "service_restart"),
         expected="every entry of ours points at WSL's present address", tag="win_network",
         besides=_leading_nowhere(Case(state, variables), facts),
     )  # fmt: skip
-    yield _planned(
-        "firewall as declared", network, ("firewall_set", "firewall_remove", "hyperv_set", "hyperv_remove"),
-        expected="our rules, each limited to its range", tag="win_network",
-    )  # fmt: skip
+    yield _firewall(state, variables, plan)
     yield _smi(facts, gpu=gpu)
     yield _toolkit(facts, toolkit)
 
@@ -135,6 +136,25 @@ def _restart(state: State, plan: Plan) -> Finding:
     )
 
 
+def _firewall(state: State, variables: Mapping[str, Any], plan: Plan) -> Finding:
+    """Our rules, those for Remote Desktop too, and that nobody else's make them worth less."""
+    found, rdp = state["network"], topics.decide("rdp", state, variables)
+    every = Plan(actions=(*plan.actions, *rdp.actions), refusals=tuple(dict.fromkeys([*plan.refusals, *rdp.refusals])))
+    wanted = topics.wanted("network", variables)
+    desktop = [state["rdp"]["port"]] if variables.get("win_rdp_allow_from") else []
+    wide = [*network.unguarded(found, wanted), *rules.loose(found, desktop)]
+    judged = _planned(
+        "firewall as declared", every, ("firewall_set", "firewall_remove", "hyperv_set", "hyperv_remove"),
+        expected="our rules, each limited to its range", tag="win_network,win_rdp", besides="; ".join(wide),
+        how="What is not ours is left alone: run the named command in an elevated PowerShell on the PC.",
+    )  # fmt: skip
+    odd = [*rules.policies(found), *rules.shut(found, [*network.guarded(wanted), *desktop])]
+    if judged.verdict != "PASS" or not odd:
+        return judged
+    reason = "Our rules are there, but they do not decide."
+    return replace(judged, verdict="WARN", value="; ".join(odd), reason=reason, advice="See what is named.")
+
+
 def _leading_nowhere(case: Case, facts: Facts) -> str:
     """Why wanted entries of the portproxy cannot be made; empty where they can, or none is wanted."""
     if case.mirrored or not case.opened or (facts.address and facts.networking_mode in (None, "nat")):
@@ -145,16 +165,16 @@ def _leading_nowhere(case: Case, facts: Facts) -> str:
     return f"port {ports}: WSL runs with {facts.networking_mode}, to which no portproxy leads"
 
 
-def _planned(name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str, besides: str = "") -> Finding:
-    """A point that is fulfilled where a plan has none of these actions left. besides: what no plan can put right."""
+def _planned(
+    name: str, plan: Plan, kinds: tuple[str, ...], *, expected: str, tag: str, besides: str = "", how: str = WHY
+) -> Finding:
+    """A point that is fulfilled where a plan has none of these actions left. besides: what no plan can put right; how: what can."""
     left = [action.says for action in plan.actions if action.kind in kinds] + [one.text for one in plan.refusals]
     if not left and not besides:
         return Finding(name=name, verdict="PASS", value="nothing to change", expected=expected)
-    advice = "`rig doctor` says why." if besides else f"site.yml with --tags {tag} puts it right."
-    left += [besides] if besides else []
-    return Finding(
-        name=name, verdict="FAIL", value="; ".join(left), expected=expected, reason="The PC differs.", advice=advice
-    )
+    advice = " ".join([*([f"site.yml with --tags {tag} puts it right."] if left else []), *([how] if besides else [])])
+    value = "; ".join([*left, *filter(None, [besides])])
+    return Finding(name=name, verdict="FAIL", value=value, expected=expected, reason="The PC differs.", advice=advice)
 
 
 def _smi(facts: Facts, *, gpu: bool) -> Finding:

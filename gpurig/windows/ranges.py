@@ -28,6 +28,11 @@ def mistake(text: str) -> str:
     return ""
 
 
+def everybody(text: str) -> bool:
+    """Whether a firewall rule's range is every address, however Windows writes it."""
+    return text.lower() in {ANY, "*", "internet"} or canonical(text) in {"0.0.0.0/0", "::/0"}
+
+
 def same(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether two lists mean the same addresses to Windows: order, case and 192.168.1.0/255.255.255.0 do not matter."""
     return {canonical(one) for one in some} == {canonical(one) for one in others}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpurig.windows import ranges
@@ -81,28 +81,34 @@ def ours(rule: FirewallRule) -> bool:
     return rule["group"] == GROUP and rule["name"].startswith(PREFIX)
 
 
-def odd(found: NetworkSection, ssh_port: int, ports: Sequence[int]) -> list[str]:
-    """Other people's rules that let anybody in where we limit, or that shut out whom we let in; they are not ours to change."""
-    said = []
-    for port in (ssh_port, *ports):
-        for rule in found["firewall_rules"]:
-            if ours(rule) or not rule["enabled"] or not covers(rule["ports"], port):
-                continue
-            turned_off = f"Disable-NetFirewallRule -Name '{rule['name']}'"
-            if rule["action"] == "Block":
-                said.append(
-                    f"the firewall rule {rule['display']!r} blocks port {port} whatever ours allows; to turn it off: {turned_off}"
-                )
-            elif any(one.lower() == ranges.ANY for one in rule["remote"]):
-                said.append(
-                    f"the firewall rule {rule['display']!r} lets every address reach port {port}; to leave it to ours: {turned_off}"
-                )
-    return said
+def loose(found: NetworkSection, ports: Iterable[int]) -> list[str]:
+    """Other people's rules that let anybody in where we limit; they are not ours to change."""
+    return [
+        f"the firewall rule {rule['display']!r} lets every address reach port {port}; to leave it to ours: {_off(rule)}"
+        for port, rule in _others(found, ports, "Allow")
+        if any(map(ranges.everybody, rule["remote"]))
+    ]
 
 
-def wide(found: NetworkSection) -> Iterator[str]:
-    """Why the firewall of WSL's VM, the only one that guards mirrored WSL, guards nothing."""
+def shut(found: NetworkSection, ports: Iterable[int]) -> list[str]:
+    """Other people's rules that shut out whom we let in."""
+    return [
+        f"the firewall rule {rule['display']!r} blocks port {port} whatever ours allows; to turn it off: {_off(rule)}"
+        for port, rule in _others(found, ports, "Block")
+    ]
+
+
+def wide(found: NetworkSection, ports: Sequence[int]) -> Iterator[str]:
+    """Why the firewall of WSL's VM, the only one that guards mirrored WSL, guards less than ours say."""
     vm = found["hyperv"]
+    for port in ports:
+        for rule in vm["rules"]:
+            mine = rule["name"].startswith(PREFIX) or not rule["enabled"] or rule["action"] == "Block"
+            if not mine and covers(rule["ports"], port) and any(map(ranges.everybody, rule["remote"])):
+                yield (
+                    f"the rule {rule['name']!r} of Hyper-V's firewall lets every address reach port {port} of WSL; to leave it"
+                    f" to ours: Disable-NetFirewallHyperVRule -Name '{rule['name']}'"
+                )
     if vm["available"] and not vm["enabled"]:
         yield "Hyper-V's firewall is off for WSL, so every address reaches every port of WSL: take `firewall` out of wsl.settings"
     elif vm["inbound"] == "Allow":
@@ -138,6 +144,18 @@ def covers(named: Sequence[str], port: int) -> bool:
         if first.isdigit() and int(first) <= port <= int(last if last.isdigit() else first):
             return True
     return False
+
+
+def _others(found: NetworkSection, ports: Iterable[int], action: str) -> Iterator[tuple[int, FirewallRule]]:
+    """Rules that count, are not ours, and name one of these ports."""
+    for port in ports:
+        for rule in found["firewall_rules"]:
+            if not ours(rule) and rule["enabled"] and rule["action"] == action and covers(rule["ports"], port):
+                yield port, rule
+
+
+def _off(rule: FirewallRule) -> str:
+    return f"Disable-NetFirewallRule -Name '{rule['name']}'"
 
 
 def _right(present: FirewallRule, rule: Rule) -> bool:

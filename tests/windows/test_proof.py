@@ -10,12 +10,14 @@ import pytest
 from gpurig.health.finding import Finding
 from gpurig.windows import proof, questions, topics
 from gpurig.windows.state import State
-from tests.windows.model import boot, clock, netsh
+from tests.windows.model import boot, clock, fresh_network, netsh
 from tests.windows.model.healthy import NAME, healthy, variables
 from tests.windows.model.pc import Machine
-from tests.windows.rounds import look
+from tests.windows.rounds import converge, look
 
 DIRECT: dict[str, Any] = {"reach": "direct"}
+
+MIRRORED: dict[str, Any] = {"reach": "direct", "wsl": {"networking": "mirrored"}}
 
 
 def judged(machine: Machine, *, gpu: bool = True, toolkit: str = "", **entry: Any) -> dict[str, Finding]:
@@ -86,6 +88,83 @@ def test_what_is_wrong_fails_and_nothing_else(wrong: Callable[[Machine], None], 
     machine = healthy(**DIRECT)
     wrong(machine)
     assert [one for one, verdict in verdicts(machine, **DIRECT).items() if verdict == "FAIL"] == [name]
+
+
+def _everybody(machine: Machine) -> None:
+    machine.data["firewall"]["rules"]["OpenSSH-Server-In-TCP"]["enabled"] = True
+
+
+def _vendor(machine: Machine) -> None:
+    machine.data["firewall"]["rules"]["Vendor"] = fresh_network.rule("2000-3000", "any", display="Vendor")
+
+
+def _all_by_number(machine: Machine) -> None:
+    machine.data["firewall"]["rules"]["Vendor"] = fresh_network.rule("2222", "0.0.0.0/0.0.0.0", display="Vendor")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (_everybody, "Disable-NetFirewallRule -Name 'OpenSSH-Server-In-TCP'"),
+        (_vendor, "the firewall rule 'Vendor' lets every address reach port 2222"),
+        (_all_by_number, "the firewall rule 'Vendor' lets every address reach port 2222"),
+    ],
+)
+def test_a_port_that_somebody_elses_rule_opens_to_all_is_not_as_declared(
+    wrong: Callable[[Machine], None], said: str
+) -> None:
+    machine = healthy(**DIRECT)
+    wrong(machine)
+    found = judged(machine, **DIRECT)["firewall as declared"]
+    assert (found.verdict, said in found.value) == ("FAIL", True)
+    assert "elevated PowerShell" in found.advice
+    assert "site.yml" not in found.advice  # which leaves it alone
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inbound": "Allow"}, "DefaultInboundAction Block"),
+        ({"rules": {"x": fresh_network.rule("2222", "any", display="x")}}, "Disable-NetFirewallHyperVRule -Name 'x'"),
+    ],
+)
+def test_mirrored_wsl_that_hyper_v_opens_to_all_is_not_as_declared(change: dict[str, Any], said: str) -> None:
+    machine = healthy(**MIRRORED)
+    assert judged(machine, **MIRRORED)["firewall as declared"].verdict == "PASS"
+    held = machine.data["hyperv"]
+    held |= {name: {**held[name], **new} if name == "rules" else new for name, new in change.items()}
+    found = judged(machine, **MIRRORED)["firewall as declared"]
+    assert (found.verdict, said in found.value) == ("FAIL", True)
+
+
+def test_remote_desktop_is_judged_where_it_is_ours() -> None:
+    entry = {"rdp": "192.168.1.0/24"}
+    machine = healthy()
+    machine.data["edition"] = "Professional"
+    converge(machine, "rdp", variables(**entry))
+    held = machine.data["firewall"]["rules"]
+    assert judged(machine, **entry)["firewall as declared"].verdict == "PASS"
+    held["gpurig-rdp"]["remote"] = ["any"]
+    found = judged(machine, **entry)["firewall as declared"]
+    assert (found.verdict, "win_rdp" in found.advice) == ("FAIL", True)
+    converge(machine, "rdp", variables(**entry))
+    held["RemoteDesktop-UserMode-In-TCP"]["enabled"] = True
+    assert "port 3389" in judged(machine, **entry)["firewall as declared"].value
+    converge(machine, "rdp", variables())
+    assert judged(machine)["firewall as declared"].verdict == "PASS"  # then it is the owner's own
+
+
+@pytest.mark.parametrize(
+    ("profile", "rule", "said"),
+    [({"local_rules": False}, {}, "policy"), ({}, {"action": "Block"}, "blocks port 22 ")],
+)
+def test_what_may_shut_out_is_a_warning(profile: dict[str, Any], rule: dict[str, Any], said: str) -> None:
+    machine = healthy()
+    machine.data["firewall"]["profiles"]["public"] |= profile
+    if rule:
+        machine.data["firewall"]["rules"]["Vendor"] = fresh_network.rule("22", "10.1.2.3", display="Vendor", **rule)
+    found = judged(machine)["firewall as declared"]
+    assert (found.verdict, said in found.value) == ("WARN", True)
 
 
 def _fell_back(machine: Machine) -> None:

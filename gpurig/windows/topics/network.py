@@ -11,7 +11,7 @@ from gpurig.windows.actions import Action
 from gpurig.windows.openings import EVERYWHERE, Opening
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.questions import GROUP
-from gpurig.windows.rules import SSH, WSL, Rule, firewall, hyperv, odd, policies, wide
+from gpurig.windows.rules import SSH, WSL, Rule, firewall, hyperv, loose, policies, shut, wide
 from gpurig.windows.state import NetworkSection, State
 
 SECTIONS = ("machine", "features", "inside", "network")
@@ -57,8 +57,7 @@ def plan(state: State, wanted: Wanted) -> Plan:
     if reached and told:
         refusals += [Refusal("reach" if wanted.reach == "direct" else reached[0].key, line) for line in told]
         told = []
-    told += list(wide(found)) if mirrored else []
-    told += odd(found, wanted.ssh_port, [] if mirrored else [opening.port for opening in reached])
+    told += [*unguarded(found, wanted), *shut(found, guarded(wanted))]
     proxied = [] if mirrored else reached
     address, why = _address(state) if proxied else (None, "")
     if why:
@@ -73,6 +72,23 @@ def plan(state: State, wanted: Wanted) -> Plan:
         *hyperv(found, inner if mirrored else []),
     )
     return Plan(actions=actions, warnings=tuple(told))
+
+
+def unguarded(found: NetworkSection, wanted: Wanted) -> list[str]:
+    """What of other people's lets every address reach a port that we limit; it is not ours to change."""
+    vm = wide(found, _inner(wanted)) if wanted.networking == "mirrored" else ()
+    return [*vm, *loose(found, guarded(wanted))]
+
+
+def guarded(wanted: Wanted) -> list[int]:
+    """Ports that Windows' own firewall guards."""
+    return [wanted.ssh_port, *(_inner(wanted) if wanted.networking == "nat" else ())]
+
+
+def _inner(wanted: Wanted) -> list[int]:
+    """Ports of WSL that somebody may reach."""
+    opened = openings.openings(wanted.reach, wanted.wsl_port, wanted.allow_from, wanted.ports, wanted.exposed)
+    return [opening.port for opening in opened if opening.remote]
 
 
 def _mirrored(state: State, wanted: Wanted) -> Iterator[Refusal]:

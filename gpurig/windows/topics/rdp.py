@@ -35,7 +35,8 @@ def plan(state: State, wanted: Wanted) -> Plan:
     allowed = (wanted.allow_from,) if isinstance(wanted.allow_from, str) else wanted.allow_from
     found = state["rdp"]
     refusals = tuple(_refusals(state, allowed))
-    told = tuple(rules.odd(state["network"], found["port"], []))
+    there = state["network"], [found["port"]]
+    told = (*rules.loose(*there), *rules.shut(*there))
     if refusals:
         return Plan(refusals=refusals, warnings=told)
     rule = rules.Rule(rules.RDP, "gpurig: Remote Desktop", found["port"], tuple(allowed))
