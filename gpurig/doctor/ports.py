@@ -37,6 +37,25 @@ def silent(link: Link, host: Host) -> str:
     return f"{words[answer]} {host.endpoint.address}:{host.endpoint.port}" if answer in words else ""
 
 
+def source(address: str) -> str | None:
+    """Our own address on the way there, though nobody answers; None where there is no way."""
+    try:
+        kind, *_, where = socket.getaddrinfo(address, 1, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as link:
+            link.connect(where)  # sends nothing
+            return str(link.getsockname()[0])
+    except OSError:
+        return None
+
+
+def addresses(name: str) -> tuple[str, ...]:
+    """What an address or a name leads to, as seen from here; nothing where it leads nowhere."""
+    try:
+        return tuple(sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)}))
+    except OSError:
+        return ()
+
+
 def _speaks(link: socket.socket) -> bool:
     """Whether an sshd's first line comes. link: with a time limit."""
     try:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from gpurig import access, keys, reach
 from gpurig.doctor import Finding, ports
@@ -17,12 +16,12 @@ from gpurig.errors import ConfigError, RigError
 from gpurig.host import Host
 from gpurig.remote import SSH_FAILED
 from gpurig.stack import Stack
-from gpurig.windows import at_the_pc, chain, failures, mending, packages, questions, variables, wire
+from gpurig.windows import at_the_pc, chain, failures, mending, packages, questions, recording, variables, wire
 from gpurig.windows.actions import Action
 from gpurig.windows.failures import Case, Link
+from gpurig.windows.failures.case import Pinned
 from gpurig.windows.mending import Mending
 from gpurig.windows.session import Session
-from gpurig.windows.state import State
 
 PROBE = """\
 echo ssh=1
@@ -86,7 +85,17 @@ class Patient:
 
     def judged(self, path: Path) -> Case:
         """What the script brought that ran at the PC, or a recording. Raises ConfigError where the file is neither."""
-        return replace(self.empty(), state=read(path))
+        try:
+            text = path.read_bytes()
+            body = json.loads(text.decode("utf-16" if text.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"))
+            case = recording.read(body, self._brought())
+            list(chain.findings(case))
+        except OSError as error:
+            raise ConfigError(f"--from {path}: cannot be read ({error.strerror}).") from error
+        except Exception as error:  # whatever may be in such a file
+            name = at_the_pc.file_name("HOST")
+            raise ConfigError(f"--from {path}: is not what {name} writes at the PC, nor --capture: {error}.") from error
+        return case
 
     def apply(self, actions: Sequence[Action]) -> wire.Answer:
         """Do what mends. Raises RigError where the PC does not answer."""
@@ -122,6 +131,18 @@ class Patient:
         guest, _, capabilities = self.host.work()
         gpu = capabilities.gpu_driver != "none"
         return Case({}, own, connection=connection, gpu=gpu, host=self.host.name, guest=guest)
+
+    def _brought(self) -> Case:
+        """What is known of a PC of which only a file says more."""
+        endpoint = self.host.endpoint
+        login = Path(endpoint.identity).expanduser() if endpoint.identity else keys.login_key(self.stack.home)
+        try:
+            own = keys.public_half(login)
+        except OSError:
+            own = ""
+        there = ports.addresses(endpoint.address)
+        pinned = Pinned(endpoint.address, there, " ".join(endpoint.host_key.split()[:2]), own)
+        return replace(self.empty(), link=Link(source=ports.source(endpoint.address)), pinned=pinned)
 
     def _guest(self, link: Link) -> Link:
         """Log in to the Linux inside, and look around as a program would that came that way."""
@@ -201,21 +222,6 @@ def mend(patient: Patient, todo: Mending) -> tuple[Case, str]:
 def todo(case: Case) -> Mending:
     """What --fix would do."""
     return mending.mending(case, failures.detect(case))
-
-
-def read(path: Path) -> State:
-    """The state in a file of the script at the PC, or in a recording. Raises ConfigError."""
-    try:
-        text = path.read_bytes()
-        body = json.loads(text.decode("utf-16" if text.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"))
-        found = body["state"]
-    except OSError as error:
-        raise ConfigError(f"--from {path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"--from {path}: is not what {at_the_pc.file_name('HOST')} writes at the PC.") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"--from {path}: is not what {at_the_pc.file_name('HOST')} writes at the PC.")
-    return cast("State", found)  # what the scripts answer has its form
 
 
 def _urls(case: Case) -> list[str]:

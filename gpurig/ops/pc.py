@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gpurig import records
 from gpurig.errors import ConfigError
@@ -19,11 +18,7 @@ if TYPE_CHECKING:
 
     from gpurig.doctor import Finding
     from gpurig.doctor.windows import Patient
-    from gpurig.host import Host
     from gpurig.windows.failures import Case
-
-SCHEMA = 1
-"""Version of a recording's form."""
 
 
 def doctor(c: Context, name: str, *, fix: bool, capture: str, brought: str, yes: bool) -> list[Finding]:
@@ -42,7 +37,7 @@ def doctor(c: Context, name: str, *, fix: bool, capture: str, brought: str, yes:
         _record(patient, case, path, yes=yes)
         return []
     found = shown(c, chain.findings(case))
-    if case.link.ssh:
+    if case.link.ssh and not brought:
         found += shown(c, [patient.visit()])
     return _mended(c, patient, case, yes=yes) or found if fix else found
 
@@ -91,44 +86,17 @@ def _mended(c: Context, patient: Patient, case: Case, *, yes: bool) -> list[Find
 def _record(patient: Patient, case: Case, path: Path, *, yes: bool) -> None:
     """Show the recording, then write it if the user agrees."""
     from gpurig.stack import write_private
+    from gpurig.windows import recording
 
     if not case.state:
         raise ConfigError(f"{case.host} does not answer, so nothing can be recorded: {case.link.ssh}")
-    recording = recorded(case, patient.host)
-    text = json.dumps(recording, indent=1, ensure_ascii=False) + "\n"
-    console.say(json.dumps(readable(recording), indent=1, ensure_ascii=False))
+    host = patient.host
+    names = (host.name, host.project, host.endpoint.user, host.endpoint.address, host.work()[1].user)
+    found = recording.recorded(case, names)
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    console.say(json.dumps(recording.readable(found), indent=1, ensure_ascii=False))
     console.say(f"This is all that would be written, with bytes shown as text, to {path}.")
     console.say("Names, addresses and secrets were taken out. Look through it: what else is private, only you know.")
     console.confirm(f"Write {path}?", yes=yes)
     write_private(path, text)
     console.say(f"Written: {path}")
-
-
-def recorded(case: Case, host: Host) -> dict[str, Any]:
-    """What is written: the state, and what it is judged by, without anything that tells whose PC it is."""
-    from gpurig.windows import failures
-    from gpurig.windows.anonymous import anonymous
-
-    names = (host.name, host.project, host.endpoint.user, host.endpoint.address, host.work()[1].user)
-    variables = {name: value for name, value in case.variables.items() if name.startswith("win_") and "key" not in name}
-    seen = {**asdict(case.link), "ports": {str(port): answer for port, answer in case.link.ports.items()}}
-    found = anonymous({**case.state, "variables": variables, "link": seen}, names)
-    clean = {"variables": found.pop("variables"), "link": found.pop("link"), "state": found}
-    about = {"origin": "recorded", "text": "", "failures": [one.number for one in failures.detect(case)]}
-    return {"schema": SCHEMA, "about": about, "connection": case.connection, **clean}
-
-
-def readable(value: Any, key: str = "") -> Any:
-    """The same for people: bytes in Base64 as text."""
-    import base64
-
-    from gpurig.windows import wire
-    from gpurig.windows.anonymous import ENCODED
-
-    if isinstance(value, dict):
-        return {name: readable(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [readable(item, key) for item in value]
-    if isinstance(value, str) and key in ENCODED:
-        return wire.decoded(base64.b64decode(value)).splitlines()
-    return value

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from gpurig import drivers
 from gpurig.doctor import Finding, Level
-from gpurig.windows import failures, wire
+from gpurig.windows import failures, front, recording, wire
 from gpurig.windows.failures import case as steps
 from gpurig.windows.failures import network
 from gpurig.windows.failures.case import STEPS, Case, Failure
@@ -16,9 +17,7 @@ VERSION_OF_WSL = 2
 INSTALLED = 1
 SAID = re.compile(r"CUDA Version:\s*([0-9.]+)")
 
-Told = tuple[Level, str, str]
-"""How a step is, in one line, and what to do about it."""
-
+Told = front.Told
 
 BEFORE_LOGIN, BEFORE_GUEST = STEPS[: STEPS.index(steps.SSHD)], STEPS[: STEPS.index(steps.GUEST)]
 """Steps that are known before anybody logs in to Windows, and to the Linux inside."""
@@ -36,8 +35,11 @@ def findings(case: Case, only: Sequence[str] | None = None) -> Iterator[Finding]
         level, text, advice = told or ("OK", "see below", "")
         if level == "OK" and (worse := [one.name for one in here if one.level != "OK"]):
             text = "; ".join(worse)  # what is well here says nothing beside what is not
-        yield Finding(_gravest([level, *(one.level for one in here)]), step, text, "" if here else advice)
-        yield from map(explained, here)
+        kept = (
+            advice if step in (steps.REACHABLE, steps.SSHD) or not here else ""
+        )  # of these two no failure says it all
+        yield Finding(_gravest([level, *(one.level for one in here)]), step, text, kept)
+        yield from map(explained, [replace(one, actions=()) for one in here] if case.pinned else here)
 
 
 def explained(failure: Failure) -> Finding:
@@ -58,6 +60,8 @@ def unread(case: Case) -> Iterator[Finding]:
         if section and "error" in section:
             problem = section["error"]
             advice = f"Log in as an administrator of the PC, as the entry of {case.host} names one."
+            if problem["id"] == recording.SPOILT:
+                advice = "It was changed after it was written, or another version of gpurig wrote it."
             yield Finding(
                 "WARN", f"state: {name}", f"could not be read: {problem['message']} ({problem['hresult']})", advice
             )
@@ -65,36 +69,6 @@ def unread(case: Case) -> Iterator[Finding]:
 
 def _gravest(levels: Sequence[Level]) -> Level:
     return "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "OK"
-
-
-def _reachable(case: Case) -> Told | None:
-    answer = case.link.ports.get(case.ssh_port)
-    if answer is None:
-        return None
-    if answer == "open":
-        return "OK", f"port {case.ssh_port} of the PC answers", ""
-    words = {
-        "refused": "nothing listens there",
-        "silent": "no answer",
-        "mute": "it takes connections, but its sshd says nothing: the PC sleeps, wakes up, or is frozen",
-    }[answer]
-    advice = "Is the PC on, awake, and at this address? Did its owner run the script of `rig bootstrap` there?"
-    return "FAIL", f"port {case.ssh_port} of the PC: {words}", advice
-
-
-def _sshd(case: Case) -> Told | None:
-    if case.link.ssh is None or case.link.ports.get(case.ssh_port, "open") != "open":
-        return None
-    if case.link.ssh:
-        return "FAIL", case.link.ssh, ""
-    user = case.section("machine").get("user")
-    told = f", as {user['name']}" if user else ""
-    if user and not user["admin"]:
-        advice = (
-            f"Write an administrator of the PC as `user` in the entry of {case.host}: much cannot be read or changed."
-        )
-        return "WARN", f"the host key is the pinned one; our key is taken{told}, who is no administrator", advice
-    return "OK", f"the host key is the pinned one; our key is taken{told}", ""
 
 
 def _wsl(case: Case) -> Told | None:
@@ -233,8 +207,8 @@ def _room(case: Case) -> Told | None:
 
 
 _STEPS: dict[str, Callable[[Case], Told | None]] = {
-    steps.REACHABLE: _reachable,
-    steps.SSHD: _sshd,
+    steps.REACHABLE: front.reachable,
+    steps.SSHD: front.sshd,
     steps.WSL: _wsl,
     steps.DISTRIBUTION: _distribution,
     steps.ADDRESS: _address,

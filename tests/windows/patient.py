@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpurig import records
+from gpurig import keys, records
 from gpurig.cli import main
 from gpurig.doctor import windows
 from gpurig.host import Endpoint, Host
@@ -22,6 +23,7 @@ from gpurig.windows.failures import Link
 from gpurig.windows.session import Session
 from tests.windows import rounds
 from tests.windows.model.faults import WELL
+from tests.windows.model.fresh_sshd import ADMIN_KEYS
 from tests.windows.model.healthy import healthy
 from tests.windows.model.pc import Machine
 
@@ -85,6 +87,8 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
     stack = Stack(project="windows", name="test", root=root, home=tmp_path / "home")
     recorded(stack)
     made = Patient(healthy(), stack)
+    own = keys.login_key(stack.home).with_suffix(".pub").read_bytes()  # as the bootstrap put it there
+    made.machine.data["files"][ADMIN_KEYS] = base64.b64encode(own).decode()
     monkeypatch.setattr(Session, "round", lambda _, *words, **options: made.round(*words, **options))
     monkeypatch.setattr("gpurig.doctor.ports.seen", lambda *_: replace(made.link, guest=None, ssh=None))
     monkeypatch.setattr(

@@ -165,7 +165,6 @@ def test_the_script_leaves_wsl_as_it_was(patient: Patient) -> None:
     patient.link = Link(ports={22: "silent"})
     patient.rig("doctor", "home")
     script = Path("doctor-home.ps1").read_text()
-    patient.machine.data["login"]["session"] = 1
     for runs in (True, False):
         at_the_pc.run(patient.machine, script)
         assert bool(patient.machine.data["wsl"]["running"]) is runs

@@ -44,6 +44,13 @@ def test_ports_are_open_or_refused(patient: Patient, monkeypatch: pytest.MonkeyP
     assert (seen.ports, seen.source) == ({endpoint.port: "open", free: "refused"}, "127.0.0.1")
 
 
+def test_our_own_address_is_known_though_nobody_answers() -> None:
+    assert ports.source("127.0.0.1") == "127.0.0.1"
+    assert ports.source("no.such.name.invalid") is None
+    assert ports.addresses("127.0.0.1") == ("127.0.0.1",)
+    assert ports.addresses("no.such.name.invalid") == ()
+
+
 def test_a_frozen_pc_is_told_soon(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its network card takes connections, and nobody speaks."""
     monkeypatch.undo()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import types
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import tree_sitter
 
 from gpurig.windows import questions, state, wire
 from gpurig.windows.actions import KINDS
+from gpurig.windows.form import mismatches
 from tests.windows import powershell
 from tests.windows.homes import VARIABLES, home
 from tests.windows.model import shell, twins
@@ -30,37 +30,6 @@ def hashes(script: str) -> Iterator[set[str]]:
             yield from walk(child)
 
     return walk(powershell.PARSER.parse(script.encode()).root_node)
-
-
-def mismatches(value: Any, form: Any, path: str) -> Iterator[str]:
-    """Where a value has not the form of a TypedDict, list, dict or plain type."""
-    origin, arguments = typing.get_origin(form), typing.get_args(form)
-    if origin in {typing.Union, types.UnionType}:
-        if all(list(mismatches(value, one, path)) for one in arguments):
-            yield f"{path}: {value!r} is no {form}"
-    elif typing.is_typeddict(form):
-        yield from _fields(value, typing.get_type_hints(form), path)
-    elif origin in {list, dict} and isinstance(value, origin):
-        for place, one in enumerate(value) if origin is list else value.items():
-            yield from mismatches(one, arguments[-1], f"{path}[{place}]")
-    elif origin is not None or not _plain(value, form):
-        yield f"{path}: {value!r} is no {form}"
-
-
-def _fields(value: Any, hints: dict[str, Any], path: str) -> Iterator[str]:
-    if not isinstance(value, dict) or set(value) != set(hints):
-        yield f"{path}: {sorted(value) if isinstance(value, dict) else value}, promised {sorted(hints)}"
-        return
-    for key, hint in hints.items():
-        yield from mismatches(value[key], hint, f"{path}.{key}")
-
-
-def _plain(value: Any, form: Any) -> bool:
-    if form is Any:
-        return True
-    if isinstance(value, bool):
-        return form is bool
-    return isinstance(value, (int, float) if form is float else form)
 
 
 def forms(form: Any) -> Iterator[Any]:

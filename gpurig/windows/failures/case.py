@@ -68,12 +68,23 @@ class Link:
     source: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What the laptop goes by. address: of the entry; addresses: to which it leads. Keys are public: `type base64`, empty if not known."""
+
+    address: str
+    addresses: tuple[str, ...]
+    host_key: str = ""
+    login_key: str = ""
+
+
 @dataclass(frozen=True)
 class Case:
     """A PC to judge. state may lack any section; variables: the host's. connection: how playbooks come to it.
     gpu: one is expected.
 
-    host, guest: names of the record, and of the Linux inside for ssh.
+    host, guest: names of the record, and of the Linux inside for ssh. pinned: only where the state was brought from the PC, since
+    nobody came in to it.
     """
 
     state: State
@@ -83,6 +94,7 @@ class Case:
     gpu: bool = True
     host: str = "home"
     guest: str = "home-wsl"
+    pinned: Pinned | None = None
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of the state; empty where it was not asked for or could not be read."""

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import REACHABLE, SSHD, Case, Failure
 from gpurig.windows.failures.names import NAMES
 
 KEYS = "C:\\ProgramData\\ssh\\administrators_authorized_keys"
 
+HEEDED = "For administrators Windows' sshd reads only this file, and only if nobody but SYSTEM and Administrators may touch it."
+
+RIGHTS = (
+    f"`$f = '{KEYS}'; icacls $f /setowner *S-1-5-32-544; icacls $f /reset; icacls $f /inheritance:r /grant:r *S-1-5-18:F "
+    "*S-1-5-32-544:F` in an elevated PowerShell at the PC"
+)
+"""As the bootstrap does it: /reset takes out what was granted to others by name."""
+
 ALLOWED = {"S-1-5-18", "S-1-5-32-544"}
 """SYSTEM and Administrators, by SID: their names are localised."""
+
+INSTALLER = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+"""NT SERVICE\\TrustedInstaller, whom sshd takes as an owner besides these and whoever logs in (Win32-OpenSSH, w32-sshfileperm.c)."""
 
 REFUSED = "0x80338169"
 
@@ -34,28 +48,49 @@ def public_network(case: Case) -> Failure | None:
 
 
 def key_rejected(case: Case) -> Failure | None:
-    """30. administrators_authorized_keys can be read by others, so Windows' sshd ignores it (Win32-OpenSSH issue 1306)."""
+    """30. administrators_authorized_keys can be touched by others, so Windows' sshd ignores it (Win32-OpenSSH issue 1306); or lacks our key."""
     sshd = case.section("sshd")
-    meaning = "For administrators Windows' sshd reads only this file, and only if nobody but SYSTEM and Administrators may touch it."
-    command = f"`icacls {KEYS} /inheritance:r /grant *S-1-5-32-544:F *S-1-5-18:F` in an elevated PowerShell at the PC"
-    if sshd:
-        acl = sshd["acl"]
-        found = ""
-        if sshd["admin_keys"] is None:
-            found = f"{KEYS} is not there"
-        elif acl is not None and (acl["inherited"] or set(acl["sids"]) - ALLOWED):
-            others = ", ".join(sorted(set(acl["sids"]) - ALLOWED)) or "whoever may use its folder"
-            found = f"{KEYS} may be touched by others: {others}"
-        if not found:
+    again = f"the script of `rig bootstrap {case.host}`, run at the PC once more"
+    if not sshd:
+        if "Permission denied" not in (case.link.ssh or ""):
             return None
-        actions: tuple[Action, ...] = ()
-        if sshd["admin_keys"] is not None:
-            actions = (
-                Action("acl_set", {"path": KEYS, "sids": sorted(ALLOWED)}, f"let only administrators touch {KEYS}"),
-            )
-        fix = f"{command}; the bootstrap script does it too."
-        return Failure(30, NAMES[30], SSHD, found, meaning, fix, actions)
-    if "Permission denied" in (case.link.ssh or ""):
-        fix = f"{command}; or run the bootstrap script again (`rig bootstrap {case.host}`), which also puts our key there."
-        return Failure(30, NAMES[30], SSHD, "Windows' sshd does not accept our key", meaning, fix)
+        fix = f"{again[0].upper()}{again[1:]}, puts our key there and its rights right; by hand: {RIGHTS}."
+        return Failure(30, NAMES[30], SSHD, "Windows' sshd does not accept our key", HEEDED, fix)
+    if sshd["admin_keys"] is None:
+        return Failure(30, NAMES[30], SSHD, f"{KEYS} is not there", HEEDED, f"{again[0].upper()}{again[1:]}, makes it.")
+    if found := _touched(case, sshd["acl"]):
+        action = Action("acl_set", {"path": KEYS, "sids": sorted(ALLOWED)}, f"let only administrators touch {KEYS}")
+        fix = f"{RIGHTS}; or {again}, does it."
+        return Failure(
+            30, NAMES[30], SSHD, f"{KEYS} {found}", HEEDED, fix, (action,) if _owned(case, sshd["acl"]) else ()
+        )
+    if _lacks_ours(case, sshd["admin_keys"]):
+        found = f"{KEYS} does not have the key that we log in with"
+        return Failure(30, NAMES[30], SSHD, found, HEEDED, f"{again[0].upper()}{again[1:]}, adds it.")
     return None
+
+
+def _touched(case: Case, acl: Mapping[str, Any] | None) -> str:
+    """Why Windows' sshd would not heed the file; empty where it does."""
+    if acl is None:
+        return ""
+    if not _owned(case, acl):
+        return f"belongs to {acl['owner']}, neither SYSTEM nor Administrators"
+    others = sorted(set(acl["sids"]) - ALLOWED)
+    if others or acl["inherited"]:
+        return f"may be touched by others: {', '.join(others) or 'whoever may use its folder'}"
+    missing = sorted(ALLOWED - set(acl["sids"]))
+    return f"may not be read by {', '.join(missing)}" if missing else ""
+
+
+def _owned(case: Case, acl: Mapping[str, Any]) -> bool:
+    """Whether its owner is one whom sshd takes: also who logs in."""
+    return acl["owner"] in {*ALLOWED, INSTALLER, case.section("machine").get("user", {}).get("sid")}
+
+
+def _lacks_ours(case: Case, lines: Sequence[str]) -> bool:
+    """Whether the key that we log in with is in no line, as far as it is known; who came in needs no telling."""
+    if case.pinned is None or not case.pinned.login_key or case.link.ssh == "":
+        return False
+    blob = case.pinned.login_key.split()[1]
+    return not any(blob in line.split() for line in lines if not line.lstrip().startswith("#"))
