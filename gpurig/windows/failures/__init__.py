@@ -37,7 +37,7 @@ FAILURES: dict[int, Detector] = {
     8: wsl_program.no_logon_right,
     9: wsl_program.no_source,
     10: wsl_program.updated,
-    11: network.old_address,
+    11: network.elsewhere,
     12: network.no_listener,
     13: firewall.blocked,
     14: mirrored.blocked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,52 +52,67 @@ def blocked(case: Case) -> Failure | None:
     return None
 
 
+def covers(case: Case, remote: list[str], port: int) -> bool:
+    """Whether who shall come in to a port is among these; what cannot be told is not held against the rule."""
+    address, connected = _source(case, port), case.section("network").get("addresses") or {}
+    if not address or {"any", "*"} & {one.lower() for one in remote}:
+        return True
+    try:
+        return ranges.contain(remote, address, connected) is not False
+    except ValueError:  # from one address to another, as people write it in Windows
+        return True
+
+
+def who(case: Case, port: int) -> str:
+    """Who shall come in to a port, in words."""
+    return _others(case, port) or f"us ({_source(case, port)})"
+
+
+def _source(case: Case, port: int) -> str | None:
+    """Where we come from, as the PC sees it; where a port is for others, the first of their addresses."""
+    try:
+        return str(ipaddress.ip_network(_others(case, port), strict=False).network_address)
+    except ValueError:
+        return case.section("network").get("client") or case.link.source
+
+
+def _others(case: Case, port: int) -> str:
+    """The range that a further port is opened to; empty for SSH, and where that is the PC's own network."""
+    given = (case.variables.get("win_network_ports") or {}).get(str(port)) or ""
+    first = given if isinstance(given, str) else str(given[0])
+    return "" if first.lower() == ranges.LOCAL.lower() else first
+
+
 def _closed(case: Case, network: Mapping[str, Any], port: int, active: set[str]) -> str:
     """Why the firewall does not let us in to a port; empty where it does."""
     guarded = [one for one in network["firewall_profiles"] if one["enabled"] and one["name"].lower() in active]
     rules = [rule for rule in network["firewall_rules"] if any(_names(str(one), port) for one in rule["ports"])]
     against = [rule for rule in rules if rule["enabled"] and rule["action"].lower() == "block"]
-    if guarded and (named := next((one for one in against if _holds(case, one, active)), None)):
+    if guarded and (named := next((one for one in against if _holds(case, one, port, active)), None)):
         return f"the rule {named['display'] or named['name']} blocks port {port}, whatever other rules say"
-    if not guarded or any(_open_to(case, rule, active) for rule in rules):
+    if not guarded or any(_open_to(case, rule, port, active) for rule in rules):
         return ""
     if not rules:
         return f"no rule of the firewall lets anybody in to port {port}"
     rule = rules[0]
     if not rule["enabled"]:
         return f"the rule {rule['name']} for port {port} is switched off"
-    if not _covers(case, rule["remote"]):
-        return f"the rule {rule['name']} for port {port} lets in {', '.join(rule['remote'])}, not us ({_source(case)})"
+    if not covers(case, rule["remote"], port):
+        return f"the rule {rule['name']} for port {port} lets in {', '.join(rule['remote'])}, not {who(case, port)}"
     return f"the rule {rule['name']} for port {port} holds in {', '.join(rule['profiles'])} networks, and this PC is in {', '.join(sorted(active))}"
 
 
-def _covers(case: Case, remote: list[str]) -> bool:
-    """Whether our address is among these; what cannot be told is not held against the rule."""
-    source, connected = _source(case), case.section("network").get("addresses") or {}
-    if not source or {"any", "*"} & {one.lower() for one in remote}:
-        return True
-    try:
-        return ranges.contain(remote, source, connected) is not False
-    except ValueError:  # from one address to another, as people write it in Windows
-        return True
-
-
-def _source(case: Case) -> str | None:
-    """Where we come from, as the PC sees it."""
-    return case.section("network").get("client") or case.link.source
-
-
-def _open_to(case: Case, rule: Mapping[str, Any], active: set[str]) -> bool:
-    """Whether a firewall rule lets our laptop in, over every network that the PC is in."""
+def _open_to(case: Case, rule: Mapping[str, Any], port: int, active: set[str]) -> bool:
+    """Whether a firewall rule lets in who shall come in, over every network that the PC is in."""
     profiles = {one.lower() for one in rule["profiles"]}
     allows = rule["enabled"] and rule["action"].lower() == "allow"
-    return bool(allows and ("any" in profiles or active <= profiles) and _covers(case, rule["remote"]))
+    return bool(allows and ("any" in profiles or active <= profiles) and covers(case, rule["remote"], port))
 
 
-def _holds(case: Case, rule: Mapping[str, Any], active: set[str]) -> bool:
-    """Whether a rule is about us, over some network that the PC is in."""
+def _holds(case: Case, rule: Mapping[str, Any], port: int, active: set[str]) -> bool:
+    """Whether a rule is about who shall come in, over some network that the PC is in."""
     profiles = {one.lower() for one in rule["profiles"]}
-    return ("any" in profiles or bool(active & profiles)) and _covers(case, rule["remote"])
+    return ("any" in profiles or bool(active & profiles)) and covers(case, rule["remote"], port)
 
 
 def _names(named: str, port: int) -> bool:

@@ -49,6 +49,14 @@ def sshd(case: Case) -> Failure | None:
         why = " Its port is that of the socket, not of sshd_config."
     elif facts.sshd_active is False:
         found, why = "ssh.service does not run", " `journalctl -u ssh` there says why."
+    elif any(one.endswith(f":{case.port}") for one in facts.sshd_ports or ()):
+        found = f"it listens at {', '.join(facts.sshd_ports or ())} only, which no other machine reaches"
+        meaning = f"With `reach: direct` whoever logs in comes to another address of {case.name} than 127.0.0.1."
+        fix = (
+            f"Take ListenAddress out of /etc/ssh/sshd_config and sshd_config.d there (`wsl -d {case.name} -u root` on the PC), then "
+            f"`systemctl restart ssh`; or write `reach: jump` in the entry of {case.host}."
+        )
+        return Failure(19, NAMES[19], GUEST, found, meaning, fix)
     else:
         others = ", ".join(facts.sshd_ports or ()) or "nowhere"
         found, why = f"it listens at {others}, not on port {case.port}", ""

@@ -13,7 +13,7 @@ NAMES: dict[int, str] = {
     8: "virtual machines may not log on",
     9: "nothing to install from",
     10: "WSL updated itself",
-    11: "the portproxy leads to an old address",
+    11: "the portproxy leads elsewhere",
     12: "the portproxy does not listen",
     13: "the Windows firewall blocks",
     14: "the Hyper-V firewall blocks",

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
+from gpurig.errors import ConfigError
+from gpurig.windows import openings, topics
 from gpurig.windows.actions import Action
 from gpurig.windows.failures.case import ADDRESS, GUEST, LISTENER, PORTPROXY, Case, Failure
 from gpurig.windows.failures.names import NAMES
 from gpurig.windows.failures.starting import start
+from gpurig.windows.plan import Refusal
+from gpurig.windows.state import NetworkSection
 
 PROXY = "iphlpsvc"
 RELAY = "wslrelay"
 
 
-def old_address(case: Case) -> Failure | None:
-    """11. The portproxy's entry is not eth0's present address (WSL issue 4210)."""
-    address = case.facts.address
+def elsewhere(case: Case) -> Failure | None:
+    """11. An entry of ours does not lead to eth0's present address (WSL issue 4210), or one of somebody else's is in its place."""
+    address, strange = case.facts.address, _strange(case)
+    if strange:
+        found, _, advice = strange.text.partition(". ")
+        meaning = "Who connects there comes to where that entry leads; what is not ours is touched by nobody but you."
+        fix = f"{advice} (`{strange.key}` in the entry of {case.host})."
+        return Failure(11, NAMES[11], PORTPROXY, found, meaning, fix)
     if not address or case.mirrored or case.facts.networking_mode not in (None, "nat"):
         return None
-    wrong = {
-        listen: connect
-        for listen, connect in entries(case).items()
-        if _host(connect) not in (address, "127.0.0.1") or not _port(connect)
-    }
+    wrong = {listen: connect for listen, connect in entries(case).items() if connect != f"{address}/{_port(listen)}"}
     if not wrong:
         return None
     listen, connect = next(iter(wrong.items()))
-    found = f"{listen} leads to {connect}, but {case.name} has {address}"
-    meaning = "WSL's address behind NAT changed; whoever connects is accepted by Windows and then dropped."
+    found = f"{listen} leads to {connect}, but {case.name} has {address}, port {_port(listen)}"
+    meaning = "Who connects is accepted by Windows and then dropped. WSL's address behind NAT changes with its starts."
     commands = "; ".join(
-        f"netsh interface portproxy set v4tov4 listenaddress={_host(one)} listenport={_port(one)} connectaddress={address} connectport={_port(old) or _port(one)}"
-        for one, old in wrong.items()
+        f"netsh interface portproxy set v4tov4 listenaddress={_host(one)} listenport={_port(one)} connectaddress={address} connectport={_port(one)}"
+        for one in wrong
     )
     actions = tuple(
         Action(
@@ -39,14 +45,13 @@ def old_address(case: Case) -> Failure | None:
                 "listen_address": _host(one),
                 "listen_port": _port(one),
                 "connect_address": address,
-                "connect_port": _port(old) or _port(one),
+                "connect_port": _port(one),
             },
             f"let {one} lead to {address}",
             before=f"{one} → {old}",
-            after=f"{one} → {address}/{_port(old) or _port(one)}",
+            after=f"{one} → {address}/{_port(one)}",
         )
         for one, old in wrong.items()
-        if _host(one) != "*"
     )
     return Failure(11, NAMES[11], PORTPROXY, found, meaning, f"`{commands}`, which the keeper does by itself.", actions)
 
@@ -89,11 +94,12 @@ def no_listener(case: Case) -> Failure | None:
 def no_network(case: Case) -> Failure | None:
     """16. Windows' virtual switch is broken after sleep (WSL issues 4992, 12747, 13906)."""
     facts = case.facts
-    if facts.problem or case.mirrored or _sharing_disabled(case):
+    # Mirrored, eth0 may be a network of the PC's without an address; and the NAT's service is of no concern.
+    if facts.problem or (_sharing_disabled(case) and not case.mirrored):
         return None
-    if facts.address and facts.dns_ok is not False:
+    if (facts.address or case.mirrored) and facts.dns_ok is not False:
         return None
-    found = f"{case.name} {'knows no names' if facts.address else 'has no address'}"
+    found = f"{case.name} {'knows no names' if facts.address or case.mirrored else 'has no address'}"
     woke = case.section("symptoms").get("woke")
     if woke:
         found += f"; the PC last woke from sleep at {woke}"
@@ -157,16 +163,30 @@ def no_relay(case: Case) -> Failure | None:
 
 
 def entries(case: Case) -> dict[str, str]:
-    """Entries of the portproxy that are ours, or stand where one of ours shall be."""
+    """Entries of the portproxy that are ours."""
     network = case.section("network")
     every: Mapping[str, str] = (network.get("portproxy") or {}).get("v4tov4", {})
     ours = network.get("ours") or []
-    return {listen: connect for listen, connect in every.items() if listen in ours or _port(listen) in case.opened}
+    return {listen: connect for listen, connect in every.items() if listen in ours}
 
 
 def listens_inside(case: Case) -> bool:
-    """Whether the sshd inside listens where it shall, for others too."""
-    return any(one.endswith(f":{case.port}") for one in case.facts.sshd_ports or ())
+    """Whether the sshd inside listens where it shall: where nobody comes in through Windows, not only for the Linux itself."""
+    there = [one.rpartition(":")[0] for one in case.facts.sshd_ports or () if one.endswith(f":{case.port}")]
+    return any(not (case.direct and _local(address)) for address in there)
+
+
+def _strange(case: Case) -> Refusal | None:
+    """An entry that is not ours, where a wanted port is to be."""
+    if not case.section("network"):
+        return None
+    try:
+        asked = topics.wanted("network", case.variables)
+    except ConfigError:  # the playbook tells it
+        return None
+    wanted = openings.openings(asked.reach, asked.wsl_port, asked.allow_from, asked.ports, asked.exposed)
+    found = cast("NetworkSection", case.section("network"))
+    return next((one for each in wanted for one in openings.proxied(found, each, mirrored=case.mirrored)), None)
 
 
 def _freed(port: int) -> str:
