@@ -53,7 +53,8 @@ def _wanted(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     own = {"gpu": wanted.gpu, "count": wanted.count, "memory": wanted.memory}
     variables = {f"{PREFIX}{name}": value for name, value in wanted.policy.items()}
     said: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
-    return said | ({"variables": variables} if variables else {})
+    lists = {"variables": variables, "services": list(wanted.services)}
+    return said | {key: value for key, value in lists.items() if value}
 
 
 def _names(target: Target, found: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from gpurig.health.finding import Finding, Wanted
 
 
 def wanted_of(found: Mapping[str, Any]) -> Wanted:
-    """What a fixture says should be there: its key `wanted`, with `gpu`, `count`, `memory` and `variables`."""
+    """What a fixture says should be there: its key `wanted`, with `gpu`, `count`, `memory`, `variables` and `services`."""
     said = found.get("wanted") or {}
     return Wanted(
         platform=recording.platform(found),
@@ -24,6 +24,7 @@ def wanted_of(found: Mapping[str, Any]) -> Wanted:
         count=said.get("count"),
         memory=said.get("memory"),
         policy=thresholds.policy(said.get("variables") or {}),
+        services=tuple(said.get("services") or ()),
     )
 
 

@@ -41,6 +41,7 @@ class Wanted:
     memory: GB (10^9 bytes) of one device, None where nobody said.
     baseline: figure's name → the host's own usual value, from earlier runs.
     policy: thresholds that the user set for this host, by their names in thresholds.toml.
+    services: those of the host's that may keep the GPU's memory while they run.
     """
 
     platform: Platform
@@ -49,6 +50,7 @@ class Wanted:
     memory: float | None = None
     baseline: Mapping[str, float] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
+    services: tuple[str, ...] = ()
 
 
 Layer = Callable[[Mapping[str, Any], Wanted], Iterator[Finding]]

@@ -23,6 +23,9 @@ QUICK_SECONDS, CUDA_SECONDS, TORCH_SECONDS = 100, 130, 480
 WITHOUT_TORCH = (
     "no environment with PyTorch is installed on this host; add one, such as `pytorch`, to its `environments`"
 )
+KEEPING = ("api", "jupyter", "lupine", "nanochat", "rpc")
+"""Services whose programs may keep memory of the GPU for as long as they run."""
+
 LEFT_OUT = "it takes longer than --quick allows"
 
 Shell = Callable[[str], tuple[int, str, str]]
@@ -105,6 +108,7 @@ def wanted_of(
         memory=float(memory) if isinstance(memory, int | float) else None,
         baseline=baseline or {},
         policy=thresholds.policy(host.variables),
+        services=tuple(name for name in host.services if name in KEEPING),
     )
 
 

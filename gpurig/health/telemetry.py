@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gpurig.health import ecc, models, nvlink, recording, thresholds
@@ -116,8 +116,10 @@ def _link(name: str, row: Row, wanted: Wanted) -> Finding:
     if lanes is None or most is None or now is None or best is None:
         return not_told(name, row, "pcie.link.width.current", wanted)
     value = f"generation {now:g} of {best:g}, x{lanes:g} of x{most:g}"
-    least = thresholds.of("min_pcie_width", wanted)
-    own = models.link(text(row, "name"), wanted)
+    least, width = thresholds.of("min_pcie_width", wanted), thresholds.accepted("min_pcie_width", wanted)
+    generation = thresholds.accepted("min_pcie_generation", wanted)
+    card = models.link(text(row, "name"), wanted)
+    own = models.accepted(card, wanted) if card else None
     if own and (most < own.lanes or best < own.generation):
         return Finding(
             name=name,
@@ -128,7 +130,7 @@ def _link(name: str, row: Row, wanted: Wanted) -> Finding:
             reason="The system gives the card less than it can use: copies to and from it are slower.",
             advice="Use another slot, or set its generation to Auto in the BIOS; of a rented machine, take another.",
         )
-    if lanes < max(most, least.value) or now < best:
+    if lanes < (width.value if width else most) or now < (generation.value if generation else best):
         return Finding(name=name, verdict="SKIP", value=value, reason=REST)
     return Finding(name=name, verdict="PASS", value=value, expected="what GPU and system can", source=least.source)
 
@@ -154,15 +156,28 @@ def _memory_used(name: str, row: Row, wanted: Wanted) -> Finding:
     screen = wanted.platform == "wsl2" or text(row, "display_active") == "Enabled"
     most = thresholds.of("max_memory_used_desktop" if screen else "max_memory_used", wanted)
     fine = used <= most.value
+    whose = f"Something uses the GPU{f', maybe its {services}' if (services := _named(wanted.services)) else ''}"
+    accept = f" If it is its {services}, and meant to be so, write `gpu_{most.name}: {_rounded(used)}` under the host's `variables`."
     return Finding(
         name=name,
         verdict="PASS" if fine else "WARN",
         value=f"{used:.0f} MiB",
         expected=f"at most {most.value:g} MiB when nothing of yours runs",
         source=most.source,
-        reason="" if fine else "Something uses the GPU; what is measured now is too slow, and less memory is left.",
-        advice="" if fine else "See `nvidia-smi` on the host; end what should not run, then verify again.",
+        reason="" if fine else f"{whose}; what is measured now is too slow, and less memory is left.",
+        advice=""
+        if fine
+        else f"See `nvidia-smi` on the host; end what should not run, then verify again.{accept if services else ''}",
     )
+
+
+def _named(services: Sequence[str]) -> str:
+    return f"service{'' if len(services) == 1 else 's'} {' or '.join(services)}" if services else ""
+
+
+def _rounded(used: float) -> int:
+    """The next 500 MiB above a tenth more."""
+    return 500 * (int(1.1 * used) // 500 + 1)
 
 
 def _persistence(name: str, row: Row, wanted: Wanted) -> Finding:

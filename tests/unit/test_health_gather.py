@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gpurig import catalogue
 from gpurig.health import gather, layers, recording
 from gpurig.health.gather import Place
 from gpurig.health.probes import script
@@ -211,6 +212,11 @@ class TestWanted:
         assert (wanted.platform, wanted.gpu, wanted.count, wanted.memory) == ("wsl2", "RTX 4090", 2, 24.0)
         assert wanted.policy == {"max_temperature": 80}
         assert wanted.baseline == {"GPU 0: bf16 matmul": 150.0}
+
+    def test_which_of_its_services_may_keep_memory(self) -> None:
+        host = _host(services=("jupyter", "mlflow", "api"))
+        assert gather.wanted_of(host, host.capabilities, {}).services == ("jupyter", "api")
+        assert set(gather.KEEPING) <= set(catalogue.services())
 
     def test_what_it_does_not_say_is_not_asked_for(self) -> None:
         host = _host()

@@ -38,7 +38,9 @@ def host(name: str) -> Host:
     """A record of a host with GPUs."""
     capabilities = replace(far.host().capabilities, gpu_driver="provided")
     variables = {"gpu_min_pcie_width": 4, "base_time_zone": "UTC"}
-    return replace(far.host(name), capabilities=capabilities, spec=SPEC, variables=variables)
+    return replace(
+        far.host(name), capabilities=capabilities, spec=SPEC, variables=variables, services=("api", "mlflow")
+    )
 
 
 @pytest.fixture
@@ -90,9 +92,10 @@ def test_it_records_one_host_without_names_and_says_to_look_through_it(
     assert taken == [{"gpu": True, "kernel": (0, "Linux\n", ""), "burn": 2.0}]
     found = json.loads(path.read_text())
     assert found["about"]["origin"] == "recorded"
-    assert found["wanted"] == {"gpu": "H100", "count": 2, "variables": {"gpu_min_pcie_width": 4}}
+    assert found["wanted"] == {"gpu": "H100", "count": 2, "variables": {"gpu_min_pcie_width": 4}, "services": ["api"]}
     wanted = wanted_of(found)
     assert (wanted.gpu, wanted.count, wanted.policy) == ("H100", 2, {"min_pcie_width": 4})
+    assert wanted.services == ("api",)
     assert found["machine"]["kernel"] == "6.8.0 on <name>"
     assert "0a1b2c3d" not in path.read_text()
     assert found["speed"] == {"burn": 2.0}
