@@ -23,11 +23,12 @@ SAFE = ("verified", "discarded")
 """What run.json says under `results` once a run cannot be lost any more."""
 
 
-def check(stack: Stack, host: str, *, running: bool) -> None:
+def check(stack: Stack, host: str, *, running: bool, giving_up: str = "") -> None:
     """Raise ResultsAtRiskError where this host has runs whose results are not safe on this machine.
 
     A running host is asked for its runs, so that those of another laptop count too; one that is stopped or does
-    not answer is judged by what is noted here. Where the user lets them be lost, that is noted.
+    not answer is judged by what is noted here. Where the user lets them be lost, that is noted. giving_up: the command that
+    does; default: to end the host.
     """
     runs = noted(stack, host)
     if host in os.environ.get(DISCARD, "").split(","):
@@ -38,10 +39,10 @@ def check(stack: Stack, host: str, *, running: bool) -> None:
         runs |= {run: runs.get(run, False) for run in _on_host(stack, host)}
     at_risk = sorted(run for run, safe in runs.items() if not safe)
     if at_risk:
+        how = f"`{giving_up}`" if giving_up else f"`rig down --discard {host}` (with Pulumi itself: {DISCARD}={host})"
         raise ResultsAtRiskError(
             f"{host}: not destroyed, since the results of {', '.join(at_risk)} were not brought back and verified. "
-            f"Bring them back with `rig results {host}` once they ended, or give them up with `rig down --discard {host}` "
-            f"(with Pulumi itself: {DISCARD}={host})."
+            f"Bring them back with `rig results {host}` once they ended, or give them up with {how}."
         )
 
 

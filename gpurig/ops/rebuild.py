@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -133,8 +134,10 @@ def _take_out(stack: Stack, host: str, export: str, *, discard: bool) -> None:
     from gpurig import gate, records
     from gpurig.windows import anew
 
+    exported = ["--export", export] if export else []
+    same = shlex.join(["rig", "rebuild", host, "--fresh", *exported, "--discard"])
     with gate.discarding([host] if discard else []):
-        gate.check(stack, host, running=True)
+        gate.check(stack, host, running=True, giving_up=same)
     with console.working(f"Taking {host}'s distribution out"):
         done = anew.unregister(stack, records.require(stack, host), export_to=export, discard=discard)
     for line in done:

@@ -196,8 +196,9 @@ def test_nothing_is_destroyed_before_it_is_said_what_becomes_of_it(rig: Rig, did
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("export", [False, True])
 def test_results_that_are_not_here_keep_a_distribution(
-    project: Stack, rig: Rig, did: list[str], machine: Machine
+    project: Stack, rig: Rig, did: list[str], machine: Machine, *, export: bool
 ) -> None:
     run = project.dir / "runs" / "home" / "some-run" / "run.json"
     run.parent.mkdir(parents=True)
@@ -205,9 +206,14 @@ def test_results_that_are_not_here_keep_a_distribution(
     code, _, err = rig("rebuild", "home", "--fresh", "--export", "C:\\home.tar", "--yes")
     assert (code, "distribution_export" in did) == (1, False)
     assert "some-run" in err
-    assert rig("rebuild", "home", "--fresh", "--discard", "--yes")[0] == 0
+    assert "give them up with `rig rebuild home --fresh --export 'C:\\home.tar' --discard`." in err
+    assert "rig down" not in err
+    words = ["rebuild", "home", "--fresh", "--discard", "--yes"]
+    if export:
+        words += ["--export", "C:\\home.tar"]
+    assert rig(*words)[0] == 0
     assert look(machine, "wsl")["wsl"]["distributions"] == []
-    assert "distribution_export" not in did
+    assert ("distribution_export" in did) == export
 
 
 @pytest.mark.usefixtures("home")
