@@ -138,7 +138,7 @@ def test_mirrored_wsl_that_hyper_v_opens_to_all_is_not_as_declared(change: dict[
 
 
 def test_remote_desktop_is_judged_where_it_is_ours() -> None:
-    entry = {"rdp": "192.168.1.0/24"}
+    entry: dict[str, Any] = {"rdp": "192.168.1.0/24"}
     machine = healthy()
     machine.data["edition"] = "Professional"
     converge(machine, "rdp", variables(**entry))
