@@ -63,8 +63,8 @@ def _mended(c: Context, patient: Patient, case: Case, *, yes: bool) -> list[Find
 
     todo = windows.todo(case)
     for number in todo.held:
-        working = ", ".join(case.facts.busy or ())
-        console.say(f"Failure {number} is left, since mending it restarts WSL, and somebody works there: {working}.")
+        working = "; ".join(todo.working)
+        console.say(f"Failure {number} is left, since mending it restarts WSL, and work there may be lost: {working}.")
     if not todo.actions:
         console.say("There is nothing that can safely be mended from here.")
         return []

@@ -17,21 +17,23 @@ LAST = ("wsl_shutdown", "service_restart", "task_start")
 
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """actions: in order, each once. held: numbers of failures that must wait, since somebody works inside WSL."""
+    """actions: in order, each once. held: numbers of failures that must wait, since who is working would lose work inside WSL."""
 
     actions: tuple[Action, ...]
     held: tuple[int, ...]
+    working: tuple[str, ...] = ()
 
 
 def mending(case: Case, failures: Iterable[Failure]) -> Mending:
     """What can be done now."""
     able = [failure for failure in failures if failure.actions]
-    held = tuple(failure.number for failure in able if case.busy and any(map(_restarts, failure.actions)))
+    working = tuple(case.busy)
+    held = tuple(failure.number for failure in able if working and any(map(_restarts, failure.actions)))
     chosen: list[Action] = []
     for failure in able:
         if failure.number not in held:
             chosen += [action for action in failure.actions if not any(_same(action, other) for other in chosen)]
-    return Mending(tuple(sorted(chosen, key=_place)), held)
+    return Mending(tuple(sorted(chosen, key=_place)), held, working)
 
 
 def _restarts(action: Action) -> bool:

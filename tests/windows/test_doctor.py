@@ -74,7 +74,7 @@ def test_fix_leaves_what_would_end_work(patient: Patient, capsys: pytest.Capture
     before = list(patient.machine.data["done"])
     assert patient.rig("doctor", "home", "--fix", "--yes") == 1
     said = capsys.readouterr().err
-    assert "Failure 16 is left, since mending it restarts WSL, and somebody works there: run 1." in said
+    assert "Failure 16 is left, since mending it restarts WSL, and work there may be lost: run 1." in said
     assert patient.machine.data["done"] == before
 
 

@@ -72,15 +72,17 @@ def test_an_entry_of_ours_that_leads_elsewhere_is_set_right(target: str) -> None
 
 @pytest.mark.parametrize("ports", [["127.0.0.1:2222"], ["127.0.0.1:2222", "[::1]:2222"]])
 def test_an_sshd_for_the_linux_alone_serves_a_jump_and_nobody_else(ports: list[str]) -> None:
-    for entry in ({}, DIRECT):
-        machine = healthy(**entry)
+    jump, direct = healthy(), healthy(reach="direct")
+    for machine in (jump, direct):
         faults.told(machine, sshd_port=ports)
-        assert numbers(look(machine, **entry)) == ({19} if entry else set())
-    assert "127.0.0.1:2222" in found(look(machine, reach="direct"), 19).found
+    assert numbers(look(jump)) == set()
+    case = look(direct, reach="direct")
+    assert numbers(case) == {19}
+    assert f"listens at {', '.join(ports)} only" in found(case, 19).found
 
 
 def test_a_port_that_is_for_others_is_judged_by_them() -> None:
-    entry = {"ports": {8000: "10.9.0.0/24"}}
+    entry: dict[str, Any] = {"ports": {8000: "10.9.0.0/24"}}
     machine = healthy(**entry)
     assert numbers(look(machine, **entry)) == set()
     machine.data["firewall"]["rules"]["gpurig-wsl-8000"]["remote"] = ["192.168.1.0/24"]

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from gpurig.doctor import Level
 from gpurig.windows import inside, questions, topics, wire, wslconfig
 from gpurig.windows.actions import Action
+from gpurig.windows.busy import busy
 from gpurig.windows.inside import Facts
 from gpurig.windows.state import Distribution, State
 
@@ -157,9 +158,11 @@ class Case:
         return ".".join(map(str, version(first)))
 
     @property
-    def busy(self) -> bool:
-        """Whether somebody works inside WSL."""
-        return bool(self.facts.busy)
+    def busy(self) -> list[str]:
+        """Who would lose work if WSL were restarted, in words; that it is not known counts too."""
+        if not self.section("wsl") or not self.section("inside"):
+            return ["what runs inside WSL could not be read"]
+        return busy(self.state)
 
     @property
     def config(self) -> str:

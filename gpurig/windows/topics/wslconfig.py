@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from gpurig.windows import inside, packages, wire, wslconfig, wslsizes
+from gpurig.windows import inside, packages, wslconfig, wslsizes
 from gpurig.windows.actions import Action
+from gpurig.windows.busy import busy
 from gpurig.windows.plan import Plan, Refusal, unread
 from gpurig.windows.questions import NOTE
 from gpurig.windows.state import State
@@ -83,10 +84,10 @@ def plan(state: State, wanted: Wanted) -> Plan:
         says = f".wslconfig: {', '.join(changed) or 'nothing that has an effect'}"
         actions.append(_write(path, after, _digest(data) if wsl["config"] is not None else "", says, text, edited))
     if running and (changed or _owed(state)):
-        busy = _busy(state)
-        if busy:
+        working = busy(state)
+        if working:
             warnings.append(
-                f"WSL was not restarted, so {path} is not wholly in force: {'; '.join(busy)}. "
+                f"WSL was not restarted, so {path} is not wholly in force: {'; '.join(working)}. "
                 "When that has ended, run this again, or `wsl --shutdown` on the PC"
             )
         else:
@@ -203,19 +204,6 @@ def _owed(state: State) -> bool:
     """Whether the running WSL started before we last changed a value."""
     note, started = state["inside"]["note"], state["wsl"]["vm_started"]
     return bool(note and started) and datetime.fromisoformat(note["time"]) > datetime.fromisoformat(started)  # type: ignore[index, arg-type]  # both are there
-
-
-def _busy(state: State) -> list[str]:
-    """Who would lose work."""
-    ours = state["inside"]["distribution"].lower()
-    native = state["wsl"]["running"]
-    said = wire.text_of(native).splitlines() if native and native["code"] == 0 else []
-    running = [line.strip() for line in said if line.strip()]
-    facts = inside.facts(state["inside"])
-    if facts.busy is None and ours in [name.lower() for name in running]:
-        return [f"{state['inside']['distribution']} runs and does not answer ({facts.problem})"]
-    others = [name for name in running if name.lower() != ours]
-    return [*(facts.busy or ()), *(f"the distribution {name} runs, which is not ours" for name in others)]
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
