@@ -1,6 +1,6 @@
 """What each PowerShell script does and answers, as it is written there: tables that a test compares with the scripts.
 
-`python -m tests.windows.calls` writes the tables in model/calls anew. The words that a script throws or logs are not in them.
+`python -m tests.windows.calls` writes the tables in model/calls anew. The words that a script throws are not in them.
 """
 
 from __future__ import annotations

@@ -23,9 +23,6 @@ READING_VERBS = frozenset(
 )
 READING = frozenset({"new-object", "start-sleep", "export-scheduledtask", "resolve-path"})
 
-TELLING = frozenset({"write-line"})
-"""The keeper's own log: test_keeper_twin.py holds what it says."""
-
 HEEDED = frozenset({"erroractionpreference", "psdefaultparametervalues"})
 """Variables that PowerShell itself looks at: whether what Windows refuses is an error."""
 
@@ -66,7 +63,7 @@ class Script:
         while own != more:
             own = more
             self.changing = [node for node in all_calls if _changes(node, own)]
-            more = {name for name, body in known.items() if _holds(body, self.changing)} - TELLING
+            more = {name for name, body in known.items() if _holds(body, self.changing)}
 
     def calls(self) -> list[Call]:
         return [Call(_name(node), self.text(_piped(node)), _function(node)) for node in self.changing]
@@ -87,7 +84,7 @@ class Script:
         """Its words, with the lines of its blocks after them, further in."""
         if not self.counts(node):
             return []
-        if _plain(node).startswith("throw"):
+        if _child(node, "throw") and not _holds(node, self.changing):
             return ["throw"]
         blocks = self.opened(node)
         if not blocks:
@@ -106,13 +103,12 @@ class Script:
         return [line for words, inner in [*parts, (rest, [])] for line in (words, *_further_in(inner)) if line]
 
     def counts(self, node: tree_sitter.Node) -> bool:
-        """Whether it can be of a table: no words for a log, and no variable that nothing needs."""
-        if _holds(node, self.changing):
+        """Whether it does more than to set a variable that nothing needs."""
+        assigned = _child(node, "assignment_expression") if node.type == "pipeline" else None
+        if not assigned or _holds(node, self.changing):
             return True
-        if node.type == "pipeline" and (assigned := _child(node, "assignment_expression")):
-            left = _variables(re.sub(r"\[[^\[\]]*(\[\])?\]", "", _plain(assigned.children[0])))
-            return not left or bool(left & self.wanted)
-        return not any(_name(one) in TELLING for one in powershell.all_of(node, "command")) or bool(self.opened(node))
+        left = _variables(re.sub(r"\[[^\[\]]*(\[\])?\]", "", _plain(assigned.children[0])))
+        return not left or bool(left & self.wanted)
 
     def opened(self, node: tree_sitter.Node) -> list[tree_sitter.Node]:
         """The blocks of a statement that have lines of their own: within a value, long ones and those that change the PC."""
@@ -201,7 +197,7 @@ def _inside(node: tree_sitter.Node, kind: str, outer: tree_sitter.Node) -> bool:
 def _changes(node: tree_sitter.Node, own: set[str]) -> bool:
     if node.type == "command":
         name = _name(node)
-        return name in own or not (name in READING | TELLING or name.partition("-")[0] in READING_VERBS)
+        return name in own or not (name in READING or name.partition("-")[0] in READING_VERBS)
     return _name(node) not in READING_METHODS and not _plain(node).startswith(READING_CALLS)
 
 

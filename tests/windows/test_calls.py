@@ -136,7 +136,7 @@ function Get-Size([string] $Path) {
     throw "no words of $idle"
 }
 try {
-    if ((Get-Size $at) -gt $limit) { Write-Line 'log' } else { Remove-Item $at `
+    if ((Get-Size $at) -gt $limit) { $problem = 1 } else { Remove-Item $at `
         -Force }
 } catch { $problem = $_ }
 @{
