@@ -119,11 +119,11 @@ def _restart(state: State, plan: Plan) -> Finding:
             **what, verdict="FAIL", value=value, reason="So nothing starts WSL.", advice="`rig doctor` says why."
         )
     booted = _time(machine["boot_time"])
-    events = sorted((time, event) for time, event in map(_event, keeper["log"]) if time)
-    if not any(time < booted for time, _ in events):
-        reason = "Windows was not restarted since the keeper was set up. Restart it once, and verify again."
+    ups = sorted(map(_time, keeper["ups"]))
+    if not any(time < booted for time in (*ups, *filter(None, map(_told, keeper["log"])))):
+        reason = "The keeper's log knows of no start of Windows. Restart it once, and verify again."
         return Finding(**what, verdict="SKIP", value=f"Windows since {booted:%Y-%m-%d %H:%M} UTC", reason=reason)
-    up = next((time for time, event in events if event == "up" and time >= booted), None)
+    up = next((time for time in ups if time >= booted), None)
     if up is None or wsl["vm_started"] is None:
         reason = "The keeper did not bring it up since Windows started."
         return Finding(**what, verdict="FAIL", value="WSL does not run", reason=reason, advice="`rig doctor` says why.")
@@ -217,10 +217,9 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _event(line: str) -> tuple[datetime | None, str]:
-    """When, and what: one line of the keeper's log. None where it is no such line."""
+def _told(line: str) -> datetime | None:
+    """When a line of the keeper's log was written; None where it is no such line."""
     try:
-        told = json.loads(line)
-        return _time(told["time"]), str(told["event"])
+        return _time(json.loads(line)["time"])
     except (ValueError, TypeError, KeyError):
-        return None, ""
+        return None

@@ -220,7 +220,8 @@ class KeeperSection(TypedDict):
     """The scheduled task that keeps WSL up. xml: its definition as Windows exports it; None where there is none.
 
     state: unknown, disabled, queued, ready, running, or empty without a task. script, settings: SHA-256 of the installed files, None
-    where there is none. acls: of folder, script and settings, as far as they let somebody change it. result: LastTaskResult; log: last lines of its log.
+    where there is none. acls: of folder, script and settings, as far as they let somebody change it. result: LastTaskResult; log: last lines of its log;
+    ups: when it had WSL up, as far as its log goes back.
     """
 
     xml: str | None
@@ -233,6 +234,7 @@ class KeeperSection(TypedDict):
     settings: str | None
     acls: dict[str, Acl | None]
     log: list[str]
+    ups: list[str]
 
 
 class WakeCard(TypedDict):

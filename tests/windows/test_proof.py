@@ -10,7 +10,7 @@ import pytest
 from gpurig.health.finding import Finding
 from gpurig.windows import proof, questions, topics
 from gpurig.windows.state import State
-from tests.windows.model import boot, clock, fresh_network, netsh
+from tests.windows.model import boot, clock, fresh_network, keeper, netsh, wsl_vm
 from tests.windows.model.healthy import NAME, healthy, variables
 from tests.windows.model.pc import Machine
 from tests.windows.rounds import converge, look
@@ -204,3 +204,24 @@ def test_a_state_that_could_not_be_read_is_one_failure_in_its_own_words() -> Non
     (found,) = proof.judge(state, given, gpu=True, toolkit="")  # type: ignore[arg-type]
     assert (found.verdict, found.reason) == ("FAIL", "network: no such class")
     assert topics.decide("network", state, given).refusals  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_restart_counts_however_much_the_keeper_wrote_since(*, long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if long:
+        monkeypatch.setattr(keeper, "LONGEST_LOG", 1500)
+    machine = healthy()
+    boot.boot(machine)
+    clock.advance(machine, 5)
+    for _ in range(12):  # of each remain two lines, and more are read than the last twenty
+        wsl_vm.shutdown(machine)
+        clock.advance(machine, 5)
+    assert (f"{keeper.LOG}.1" in machine.data["files"]) == long
+    found = judged(machine)["survives a restart"]
+    assert (found.verdict, "s after Windows started" in found.value) == ("PASS", True)
+
+
+def test_a_wsl_that_did_not_come_up_since_windows_started_fails() -> None:
+    machine = healthy()
+    boot.boot(machine)
+    assert judged(machine)["survives a restart"].verdict == "FAIL"

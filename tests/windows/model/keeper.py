@@ -19,6 +19,9 @@ SYSTEM = "S-1-5-18"
 
 LOG = f"{FOLDER}\\keeper.log"
 
+LONGEST_LOG = 262_144
+"""Bytes; then it is put aside as keeper.log.1."""
+
 PAUSE = f"{FOLDER}\\keeper.pause"
 
 LOCK = f"{FOLDER}\\keeper.lock"
@@ -120,5 +123,7 @@ def _bytes(machine: Machine, path: str) -> bytes:
 
 
 def _log(machine: Machine, event: str, **more: Any) -> None:
+    if len(_bytes(machine, LOG)) > LONGEST_LOG:
+        machine.data["files"][f"{LOG}.1"] = machine.data["files"].pop(LOG)
     line = json.dumps({**more, "event": event, "time": machine.data["now"]}, separators=(",", ":")) + "\n"
     machine.data["files"][LOG] = base64.b64encode(_bytes(machine, LOG) + line.encode()).decode()

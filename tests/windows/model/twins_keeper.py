@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 from gpurig.windows.topics.rdp import SERVER
@@ -18,19 +19,27 @@ LAST_LINES = 20
 
 @twin("collect/keeper")
 def collect(machine: Machine, *, task: str, folder: str) -> dict[str, Any]:
-    found = machine.data["tasks"].get(task)
+    there = machine.data["tasks"].get(task)
     files = {name: f"{folder}\\{file}" for name, file in (("script", "keeper.ps1"), ("settings", "keeper.json"))}
-    log = base64.b64decode(machine.data["files"].get(f"{folder}\\keeper.log", "")).decode()
+    aside, log = (
+        base64.b64decode(machine.data["files"].get(f"{folder}\\{file}", "")).decode().splitlines()
+        for file in ("keeper.log.1", "keeper.log")
+    )
     return {
         "xml": scheduler.exported(machine, task),
-        "state": _state(machine, task) if found else "",
-        "enabled": bool(found) and scheduler.enabled(machine, task),
-        "result": found["result"] if found else None,
-        "last_run": found["last_run"] if found else None,
+        "state": _state(machine, task) if there else "",
+        "enabled": bool(there) and scheduler.enabled(machine, task),
+        "result": there["result"] if there else None,
+        "last_run": there["last_run"] if there else None,
         "next_run": None,
         **{name: _digest(machine, path) for name, path in files.items()},
         "acls": {name: _acl(machine, path) for name, path in {"folder": folder, **files}.items()},
-        "log": log.splitlines()[-LAST_LINES:],
+        "log": log[-LAST_LINES:],
+        "ups": [
+            found[1]
+            for line in (*aside, *log)
+            if '"event":"up"' in line and (found := re.search(r'"time":"([^"]+)"', line))
+        ],
     }
 
 

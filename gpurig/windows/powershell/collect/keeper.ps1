@@ -46,6 +46,7 @@ $answer = @{
         settings = Get-Rights (Join-Path $Folder 'keeper.json')
     }
     log      = @()
+    ups      = @()
 }
 if ($found) {
     $info = Get-ScheduledTaskInfo @there
@@ -58,4 +59,11 @@ if ($found) {
 }
 $log = Join-Path $Folder 'keeper.log'
 if (Test-Path -LiteralPath $log) { $answer.log = @(Get-Content -LiteralPath $log -Tail 20 -Encoding UTF8 | ForEach-Object { [string]$_ }) }
+# Since Windows started WSL may have come up often, and the log's first part was put aside when it was long.
+$answer.ups = @(foreach ($file in @("$log.1", $log)) {
+        if (-not (Test-Path -LiteralPath $file)) { continue }
+        foreach ($line in @(Get-Content -LiteralPath $file -Encoding UTF8)) {
+            if ($line -match '"event":"up"' -and $line -match '"time":"([^"]+)"') { [string]$Matches[1] }
+        }
+    })
 $answer
