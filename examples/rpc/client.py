@@ -12,11 +12,17 @@ import time
 import numpy as np
 from remote import Remote, RemoteError
 
+FEWEST = 2
+"""Calls that a median can be told of."""
+
 
 def main() -> None:
     if not sys.argv[1:]:
         sys.exit("Which host? Write `uv run examples/rpc/client.py HOST`, in the project's folder.")
-    host, calls = sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else 500
+    host, *rest = sys.argv[1:]
+    calls = int(rest[0]) if rest and rest[0].isdecimal() else 500 if not rest else 0
+    if calls < FEWEST:
+        sys.exit(f"CALLS: found {rest[0]!r}: write a whole number, {FEWEST} or more.")
     command = json.loads(host) if host.startswith("[") else ()  # a list of words, as tests give it
     try:
         with Remote(host, command) as gpu:

@@ -3,7 +3,7 @@
     with Remote("home") as gpu:
         product = gpu.call("matmul", left, right)
         kept = gpu.keep("ones", rows=4096, columns=4096)      # stays there
-        gpu.call("matmul", left, right)
+        product = gpu.call("matmul", left, right=kept)
 
 The host needs `services: [rpc]`. What it can do is in its rpc_functions.py; docs/services.md says how. Needs NumPy alone.
 """
@@ -40,10 +40,13 @@ class Remote:
             advice = 'run `export PATH="$PWD/.venv/bin:$PATH"` in the project\'s folder'
             raise RemoteError(f"there is no command {words[0]!r} here; {advice}") from error
 
-    def call(self, name: str, *arrays: np.ndarray, **options: Any) -> np.ndarray:
-        """Call a function there with arrays and options, and get its result."""
-        (result,) = self._ask({"call": name, "options": options}, arrays)[1]
-        return result
+    def call(self, name: str, *arrays: np.ndarray, **options: Any) -> Any:
+        """Call a function there with arrays and options, and get its result: an array, or a list where it returns several.
+
+        Raises RemoteError for what goes wrong there or on the way, ValueError for what cannot be sent; that ends no connection.
+        """
+        results = self._ask({"call": name, "options": options}, arrays)[1]
+        return results[0] if len(results) == 1 else results
 
     def keep(self, name: str, *arrays: np.ndarray, **options: Any) -> dict[str, int]:
         """Call a function there and leave its result there; it can be given to `call` and `keep` as an option."""
@@ -53,23 +56,36 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.stdin:
-            with suppress(BrokenPipeError):  # the far end went first
-                self._process.stdin.close()
-        self._process.wait(10)
+        self._close()
 
     def _ask(self, head: dict[str, Any], arrays: Sequence[np.ndarray]) -> tuple[dict[str, Any], list[np.ndarray]]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RemoteError("the connection has no ends")
+        to, back = self._process.stdin, self._process.stdout
+        if to is None or back is None or to.closed:
+            raise RemoteError("the connection was closed; make another one")
+        packed = frames.pack(head, list(arrays))
         try:
-            frames.write(self._process.stdin, head, list(arrays))
-            answer = frames.read(self._process.stdout)
+            frames.send(to, packed)
+            answer = frames.read(back)
         except (BrokenPipeError, frames.BrokenError):
             answer = None
+        except BaseException:  # such as Ctrl-C: the answer to come would be taken for that to the next call
+            self._process.kill()
+            self._close()
+            raise
         if answer is None:
-            self.__exit__()
+            self._close()
             ended = f"the connection ended (exit code {self._process.returncode})"
             raise RemoteError(f"{ended}; `rig services` in the project's folder shows whether the service rpc runs")
         if "error" in answer[0]:
             raise RemoteError(answer[0]["error"])
         return answer
+
+    def _close(self) -> None:
+        if self._process.stdin:
+            with suppress(BrokenPipeError):  # the far end went first
+                self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

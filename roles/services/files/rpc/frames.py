@@ -20,11 +20,37 @@ class BrokenError(Exception):
     """What came is no frame."""
 
 
+Packed = tuple[bytes, list[tuple[np.ndarray, memoryview]]]
+"""The line, and each array with what it holds."""
+
+
+def pack(head: dict[str, Any], arrays: list[np.ndarray]) -> Packed:
+    """A frame, ready to be sent. Raises ValueError for what cannot be sent, before anything of it was."""
+    if len(arrays) > ARRAYS:
+        raise ValueError(f"{len(arrays)} arrays are too many for one call: {ARRAYS} at most")
+    try:
+        line = json.dumps({**head, "arrays": len(arrays)}).encode() + b"\n"
+    except TypeError as error:
+        raise ValueError(f"an option cannot be sent: {error}; numbers, texts, lists and maps can") from error
+    if len(line) > LINE_BYTES:
+        raise ValueError(
+            f"the options are too long: {len(line)} bytes, {LINE_BYTES} at most; give large things as arrays"
+        )
+    return line, [(array, _bytes(array)) for array in (np.asarray(one, order="C") for one in arrays)]
+
+
 def write(stream: IO[bytes], head: dict[str, Any], arrays: list[np.ndarray]) -> None:
-    """Send one frame. Raises ValueError for arrays of Python objects."""
-    stream.write(json.dumps({**head, "arrays": len(arrays)}).encode() + b"\n")
-    for array in arrays:
-        _send(stream, np.asarray(array, order="C"))
+    """Send one frame. Raises ValueError, with nothing sent, for what cannot be."""
+    send(stream, pack(head, arrays))
+
+
+def send(stream: IO[bytes], packed: Packed) -> None:
+    """Send a frame that was packed."""
+    line, arrays = packed
+    stream.write(line)
+    for array, content in arrays:  # NumPy's own function asks pipes where they stand, and they cannot tell
+        form.write_array_header_2_0(stream, form.header_data_from_array_1_0(array))
+        stream.write(content)
     stream.flush()
 
 
@@ -43,13 +69,11 @@ def read(stream: IO[bytes]) -> tuple[dict[str, Any], list[np.ndarray]] | None:
         raise BrokenError(str(error) or type(error).__name__) from error
 
 
-def _send(stream: IO[bytes], array: np.ndarray) -> None:
-    """One array as in a .npy file; NumPy's own function asks pipes where they stand, and they cannot tell."""
+def _bytes(array: np.ndarray) -> memoryview:
+    """What an array holds."""
     if array.dtype.hasobject:
         raise ValueError("an array of Python objects would be a pickle, and none are sent")
-    form.write_array_header_2_0(stream, form.header_data_from_array_1_0(array))
-    if array.size:
-        stream.write(memoryview(array).cast("B"))
+    return memoryview(array).cast("B") if array.size else memoryview(b"")
 
 
 def _receive(stream: IO[bytes]) -> np.ndarray:

@@ -22,6 +22,8 @@ import namespace
 RUN = Path("/run/gpurig/rpc")
 OWN = Path.home() / "gpurig" / "rpc_functions.py"
 WORKER, FAR_HALF = "worker", "far-half"
+SAID = 2000
+"""The most characters of an error that are told."""
 DIE_WITH_PARENT = 1
 """prctl's PR_SET_PDEATHSIG."""
 
@@ -37,14 +39,35 @@ def join(name: str, rank: int) -> None:
     rpc.init_rpc(name, rank=rank, world_size=2, rpc_backend_options=options)
 
 
-def run(name: str, tensors: list[Any], options: dict[str, Any]) -> list[Any]:
-    """Runs in the worker: call one of the functions. Tensors that were kept come as remote references."""
+def run(name: str, tensors: list[Any], options: dict[str, Any]) -> list[Any] | str:
+    """Runs in the worker: call one of the functions. Tensors that were kept come as remote references.
+
+    What goes wrong there comes back as a text, since PyTorch's own way of telling garbles many errors.
+    """
+    try:
+        return _called(name, tensors, options)
+    except Exception as error:  # noqa: BLE001 (whatever a function raises is the client's to know)
+        return said(error)
+
+
+def failure(kept: Any) -> str:
+    """Runs in the worker: why there is nothing to keep; empty where there is."""
+    value = kept.local_value()
+    return value if isinstance(value, str) else ""
+
+
+def _called(name: str, tensors: list[Any], options: dict[str, Any]) -> list[Any]:
+    import torch
     from torch.distributed.rpc import PyRRef
 
     local = {key: value.local_value() if isinstance(value, PyRRef) else value for key, value in options.items()}
     unpacked = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in local.items()}
     result = functions()[name](*tensors, **unpacked)
-    return list(result) if isinstance(result, (list, tuple)) else [result]
+    several = list(result) if isinstance(result, (list, tuple)) else [result]
+    for one in several:
+        if not isinstance(one, torch.Tensor):
+            raise TypeError(f"{name} returned a {type(one).__name__}; a function returns a tensor, or several")
+    return several
 
 
 def functions() -> dict[str, Any]:
@@ -77,7 +100,10 @@ class Client(socketserver.StreamRequestHandler):
                 answer = self._answer(*frame, kept)
             except Exception as error:  # noqa: BLE001 (whatever a function raises is the client's to know)
                 answer = {"error": said(error)}, []
-            frames.write(self.wfile, *answer)
+            try:
+                frames.write(self.wfile, *answer)
+            except ValueError as error:
+                frames.write(self.wfile, {"error": said(error)}, [])
 
     def _answer(self, head: dict[str, Any], arrays: list[Any], kept: list[Any]) -> tuple[dict[str, Any], list[Any]]:
         import torch
@@ -92,10 +118,13 @@ class Client(socketserver.StreamRequestHandler):
         }
         asked = (name, [torch.from_numpy(array) for array in arrays], options)
         if head.get("keep"):
-            kept.append(rpc.remote(WORKER, run, args=asked))
-            kept[-1].confirmed_by_owner()
+            there = rpc.remote(WORKER, run, args=asked)
+            if problem := rpc.rpc_sync(WORKER, failure, args=(there,)):
+                return {"error": problem}, []
+            kept.append(there)
             return {"kept": len(kept) - 1}, []
-        return {}, [tensor.numpy() for tensor in rpc.rpc_sync(WORKER, run, args=asked)]
+        result = rpc.rpc_sync(WORKER, run, args=asked)
+        return ({"error": result}, []) if isinstance(result, str) else ({}, [tensor.numpy() for tensor in result])
 
 
 class Server(socketserver.ThreadingUnixStreamServer):
@@ -130,14 +159,9 @@ def main() -> None:
 
 
 def said(error: Exception) -> str:
-    """What went wrong in one line; of an error in the worker its own words, which its traceback has around it."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else ""
-    if "On WorkerInfo(" not in first:
-        return f"{type(error).__name__}: {first}" if first else type(error).__name__
-    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
-    after = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] if starts else []
-    return (after or lines[1:] or lines)[0]
+    """What went wrong, in the error's own words."""
+    words = str(error).strip()[:SAID]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def end_with(worker: int) -> None:
@@ -149,5 +173,5 @@ def end_with(worker: int) -> None:
 
 if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]  # functions travel by name, and both ends must mean the same module
-    run.__module__ = "main"
+    run.__module__ = failure.__module__ = "main"
     main()
