@@ -33,7 +33,15 @@ def mending(case: Case, failures: Iterable[Failure]) -> Mending:
     for failure in able:
         if failure.number not in held:
             chosen += [action for action in failure.actions if not any(_same(action, other) for other in chosen)]
+    if not _keeper(case, chosen):
+        chosen = [action for action in chosen if action.kind != "task_start"]
     return Mending(tuple(sorted(chosen, key=_place)), held, working)
+
+
+def _keeper(case: Case, chosen: Iterable[Action]) -> bool:
+    """Whether there is a keeper to be started: not where nobody wants one."""
+    keeper = case.section("keeper")
+    return not keeper or keeper["xml"] is not None or any(action.kind == "task_register" for action in chosen)
 
 
 def _restarts(action: Action) -> bool:

@@ -15,6 +15,7 @@ from gpurig.windows import inside, questions, topics, wire, wslconfig
 from gpurig.windows.actions import Action
 from gpurig.windows.busy import busy
 from gpurig.windows.inside import Facts
+from gpurig.windows.plan import Plan
 from gpurig.windows.state import Distribution, State
 
 REACHABLE, SSHD, WSL, DISTRIBUTION = "reachable", "Windows sshd", "WSL", "distribution"
@@ -204,13 +205,17 @@ class Case:
 
     def planned(self, topic: str, *kinds: str) -> tuple[Action, ...]:
         """What the role of a topic would do about it now, of these kinds of actions; nothing where it refuses."""
-        try:
-            plan = topics.decide(topic, self.state, self.variables)
-        except Exception:  # noqa: BLE001 (state of a broken PC: then there is just nothing that can be done by itself)
-            return ()
+        plan = self.decided(topic)
         if plan.refusals:
             return ()
         return tuple(action for action in plan.actions if not kinds or action.kind in kinds)
+
+    def decided(self, topic: str) -> Plan:
+        """The plan of a topic's role; an empty one where none can be made."""
+        try:
+            return topics.decide(topic, self.state, self.variables)
+        except Exception:  # noqa: BLE001 (state of a broken PC: then there is just nothing that can be done by itself)
+            return Plan()
 
 
 def version(text: str | None) -> tuple[int, ...]:

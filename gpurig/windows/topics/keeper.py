@@ -58,6 +58,16 @@ def plan(state: State, wanted: Wanted) -> Plan:
     return Plan(actions=(*_files(found, wanted), *registered, *_started(found, machine)))
 
 
+def differences(found: KeeperSection, machine: MachineSection, wanted: Wanted) -> list[str]:
+    """What the task that is there has otherwise than wanted, as `task.differences`."""
+    user = machine["user"]
+    names = {user["name"], f"{machine['computer']}\\{user['name']}"}
+    different = task.differences(found["xml"] or "", _definition(machine, wanted), names)
+    if found["result"] == LOGON_FAILED and wanted.logon == "password":
+        different.append("its password is no longer the account's")
+    return different
+
+
 def script() -> str:
     """The keeper's text as it is installed: it brings its library along."""
     return wire.script("library") + "\n" + wire.script("keeper")
@@ -130,17 +140,18 @@ def _closed(path: str, acl: Acl | None) -> Action:
 
 def _registered(found: KeeperSection, machine: MachineSection, wanted: Wanted) -> list[Action]:
     user = machine["user"]
-    logon = {"s4u": "S4U", "password": "Password"}[wanted.logon]
-    definition = task.render(task.Task(SCRIPT, user["sid"], logon, wanted.every_minutes))
-    names = {user["name"], f"{machine['computer']}\\{user['name']}"}
-    different = ["none"] if found["xml"] is None else task.differences(found["xml"], definition, names)
-    if found["result"] == LOGON_FAILED and wanted.logon == "password":
-        different.append("its password is no longer the account's")
+    different = ["none"] if found["xml"] is None else differences(found, machine, wanted)
     if not different:
         return []
-    parameters = {"name": TASK, "xml": definition, "password": wanted.password if wanted.logon == "password" else ""}
+    password = wanted.password if wanted.logon == "password" else ""
+    parameters = {"name": TASK, "xml": _definition(machine, wanted), "password": password}
     says = f"the task {TASK} runs as {user['name']} at start, every {wanted.every_minutes} minutes and after sleep"
     return [Action("task_register", parameters, says, f"{TASK}: {'; '.join(different)}", f"{TASK}: as {user['name']}")]
+
+
+def _definition(machine: MachineSection, wanted: Wanted) -> str:
+    logon = {"s4u": "S4U", "password": "Password"}[wanted.logon]
+    return task.render(task.Task(SCRIPT, machine["user"]["sid"], logon, wanted.every_minutes))
 
 
 def _started(found: KeeperSection, machine: MachineSection) -> Iterator[Action]:
