@@ -130,7 +130,7 @@ def test_bad_machines_are_ended_and_the_next_one_is_taken(rented: Rented) -> Non
     assert good.machine == machine.id == records.require(rented.stack, "gpu").id
     assert len({rental.offer["machine"] for rental in (wrong, lost, good)}) == 3
     seconds = (lost.times[-1][0] - lost.times[0][0]).total_seconds()
-    assert READY_SECONDS <= seconds < READY_SECONDS + 20
+    assert READY_SECONDS <= seconds < READY_SECONDS + 120
 
 
 def test_what_the_bad_ones_cost_is_in_the_ledger(rented: Rented) -> None:

@@ -53,11 +53,11 @@ def test_a_run_survives_its_follower_and_another_attaches(use: Use, host: str) -
 
 
 def test_ctrl_c_detaches_without_ending_the_run(use: Use) -> None:
-    follower = use.start("train", "box", "job.py", "--epochs", "15")
+    follower = use.start("train", "box", "job.py", "--epochs", "75")
     assert follower.stdout is not None
     follower.stdout.readline()
     os.killpg(follower.pid, signal.SIGINT)
-    _, said = follower.communicate(timeout=20)
+    _, said = follower.communicate(timeout=60)
     assert follower.returncode == 130
     assert "goes on" in said
     assert "Traceback" not in said
@@ -83,7 +83,7 @@ def test_cancel_ends_every_process_even_stubborn_ones(use: Use) -> None:
     child = use.rig("logs", "box").stdout.split()[1]
     started = time.monotonic()
     assert f"{run}: cancelled" in use.rig("cancel", "box", "--grace", "1").stderr
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert use.on("box", f"cat /proc/{child}/comm 2>/dev/null || echo none") == "none"
     use.rig("results", "box")
     assert use.latest().state == "cancelled"

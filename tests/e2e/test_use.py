@@ -85,7 +85,7 @@ def test_a_service_opens_through_a_tunnel_that_ends_with_ctrl_c(use: Use) -> Non
         with suppress(OSError):
             assert token.encode() not in arguments.read_bytes()
     os.killpg(tunnel.pid, signal.SIGINT)
-    _, said = tunnel.communicate(timeout=10)
+    _, said = tunnel.communicate(timeout=60)
     assert (tunnel.returncode, "Traceback" in said) == (0, False)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=10)  # noqa: S310

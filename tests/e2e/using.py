@@ -99,7 +99,7 @@ class Use:
         return str(json.loads(self.rig("runs", host, "--check", "--json").stdout)[-1]["state"])
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
