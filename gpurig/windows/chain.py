@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from gpurig import drivers
 from gpurig.doctor import Finding, Level
-from gpurig.windows import failures, front, recording, wire
+from gpurig.errors import RigError
+from gpurig.windows import failures, front, guard, recording, wire
 from gpurig.windows.failures import case as steps
 from gpurig.windows.failures import network
 from gpurig.windows.failures.case import STEPS, Case, Failure
@@ -136,6 +138,11 @@ def _firewall(case: Case) -> Told | None:
         return None
     ours = [rule for rule in rules if rule["group"] == "gpurig" and rule["enabled"]]
     told = "; ".join(f"{', '.join(map(str, rule['ports']))} from {', '.join(rule['remote'])}" for rule in ours)
+    with suppress(RigError):  # of a recording with variables that mean nothing
+        if wide := guard.wide(case.state, case.variables):
+            return "WARN", "; ".join(wide), guard.HOW
+    if differing := [one.says for topic in ("network", "rdp") for one in case.planned(topic, *guard.KINDS)]:
+        return "WARN", f"not as wanted: {'; '.join(differing)}", f"{case.site('win_network', 'win_rdp')} puts it right."
     return "OK", told or "no rule of ours", ""
 
 

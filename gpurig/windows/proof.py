@@ -15,12 +15,11 @@ from typing import Any
 from gpurig import drivers
 from gpurig.health import layers
 from gpurig.health.finding import Finding
-from gpurig.windows import inside, rules, topics
+from gpurig.windows import guard, inside, topics
 from gpurig.windows.failures import Case
 from gpurig.windows.inside import Facts
 from gpurig.windows.plan import Plan
 from gpurig.windows.state import State
-from gpurig.windows.topics import network
 from gpurig.windows.topics.distribution import named
 
 AT_START = timedelta(minutes=10)
@@ -138,21 +137,18 @@ def _restart(state: State, plan: Plan) -> Finding:
 
 def _firewall(state: State, variables: Mapping[str, Any], plan: Plan) -> Finding:
     """Our rules, those for Remote Desktop too, and that nobody else's make them worth less."""
-    found, rdp = state["network"], topics.decide("rdp", state, variables)
+    rdp = topics.decide("rdp", state, variables)
     every = Plan(actions=(*plan.actions, *rdp.actions), refusals=tuple(dict.fromkeys([*plan.refusals, *rdp.refusals])))
-    wanted = topics.wanted("network", variables)
-    desktop = [state["rdp"]["port"]] if variables.get("win_rdp_allow_from") else []
-    wide = [*network.unguarded(found, wanted), *rules.loose(found, desktop)]
     judged = _planned(
-        "firewall as declared", every, ("firewall_set", "firewall_remove", "hyperv_set", "hyperv_remove"),
-        expected="our rules, each limited to its range", tag="win_network,win_rdp", besides="; ".join(wide),
-        how="What is not ours is left alone: run the named command in an elevated PowerShell on the PC.",
+        "firewall as declared", every, guard.KINDS,
+        expected="our rules, each limited to its range", tag="win_network,win_rdp",
+        besides="; ".join(guard.wide(state, variables)), how=guard.HOW,
     )  # fmt: skip
-    odd = [*rules.policies(found), *rules.shut(found, [*network.guarded(wanted), *desktop])]
-    if judged.verdict != "PASS" or not odd:
+    shut = guard.shut(state, variables)
+    if judged.verdict != "PASS" or not shut:
         return judged
     reason = "Our rules are there, but they do not decide."
-    return replace(judged, verdict="WARN", value="; ".join(odd), reason=reason, advice="See what is named.")
+    return replace(judged, verdict="WARN", value="; ".join(shut), reason=reason, advice="See what is named.")
 
 
 def _leading_nowhere(case: Case, facts: Facts) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gpurig.windows import chain, failures
 from tests.windows.model import faults, netsh
 from tests.windows.model.faults import FAULTS, WELL
-from tests.windows.model.healthy import healthy
+from tests.windows.model.healthy import healthy, variables
+from tests.windows.rounds import converge
 from tests.windows.test_failures import look
 
 
@@ -48,3 +50,22 @@ def test_some_steps_can_be_told_before_the_others() -> None:
     case = look(healthy(), replace(WELL, guest=None))
     assert [one.what for one in chain.findings(case, chain.BEFORE_LOGIN)] == ["reachable"]
     assert [one.what for one in chain.findings(case, chain.BEFORE_GUEST)][-1] == "firewall"
+
+
+def test_a_port_that_somebody_elses_rule_opens_to_all_is_told() -> None:
+    machine = healthy()
+    machine.data["firewall"]["rules"]["OpenSSH-Server-In-TCP"]["enabled"] = True
+    (found,) = (one for one in chain.findings(look(machine)) if one.what == "firewall")
+    assert (found.level, "lets every address reach port 22" in found.found) == ("WARN", True)
+    assert "elevated PowerShell" in found.advice
+
+
+@pytest.mark.parametrize(("name", "tag"), [("gpurig-ssh", "win_network"), ("gpurig-rdp", "win_rdp")])
+def test_a_rule_of_ours_that_lets_everybody_in_is_told(name: str, tag: str) -> None:
+    entry: dict[str, Any] = {"rdp": "192.168.1.0/24"}
+    machine = healthy()
+    machine.data["edition"] = "Professional"
+    converge(machine, "rdp", variables(**entry))
+    machine.data["firewall"]["rules"][name]["remote"] = ["any"]
+    (found,) = (one for one in chain.findings(look(machine, **entry)) if one.what == "firewall")
+    assert (found.level, name in found.found, tag in found.advice) == ("WARN", True, True)
