@@ -34,6 +34,13 @@ ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
 """What `uname -m` says → how NVIDIA calls it."""
 
 
+TOOLKIT_OF_IMAGE = (
+    "a container has the CUDA toolkit that its image brings, if any, and NVIDIA's packages beside it would change what the machine "
+    "around it lends. PyTorch needs none. Remove cuda_toolkit from this host, or use a machine of its own or WSL2"
+)
+"""Why no container gets a toolkit."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
     """What is asked of a host, and what is known of it besides gpurig_gpu.
@@ -134,6 +141,8 @@ def _driver(facts: Mapping[str, Any], wanted: Wanted) -> Driver:
 def _toolkit(facts: Mapping[str, Any], wanted: Wanted) -> Toolkit:
     if not wanted.toolkit:
         return Toolkit()
+    if _platform(facts, wanted) == "container":
+        return Toolkit(refusals=(TOOLKIT_OF_IMAGE,))
     return Toolkit(
         package=f"cuda-toolkit-{wanted.toolkit.replace('.', '-')}",
         keep_out=wanted.gpu_driver != "managed",

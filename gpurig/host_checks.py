@@ -90,11 +90,10 @@ def _folders(spec: HostSpec) -> Iterator[tuple[str, str]]:
 def _gpu_software(spec: HostSpec) -> Iterator[tuple[str, str]]:
     """What no machine of one of its providers can have, as gpurig.gpu_software decides it on the host.
 
-    A CUDA toolkit is refused on none of them: it holds programs only, and containers and WSL2 may have it, where its role keeps
-    drivers out. Which version fits is said by facts of the host, but for a driver that the entry itself asks for.
+    Which version of a CUDA toolkit fits is said by facts of the host, but for a driver that the entry itself asks for.
     """
     managed = spec.nvidia_driver is not None
-    if not managed and spec.container_engine is None:
+    if not managed and spec.container_engine is None and spec.cuda_toolkit is None:
         return
     from gpurig import gpu_software, providers
 
@@ -117,6 +116,8 @@ def _gpu_software(spec: HostSpec) -> Iterator[tuple[str, str]]:
             ("container_engine", decision.engine.refusals),
         ):
             yield from ((key, f"{of}{refusal}") for refusal in refusals)
+        if spec.cuda_toolkit and platform == "container":
+            yield "cuda_toolkit", f"{of}{gpu_software.TOOLKIT_OF_IMAGE}"
         if ours and spec.nvidia_driver and spec.cuda_toolkit:
             outrun = gpu_software.outrun(spec.cuda_toolkit, spec.nvidia_driver)
             yield from (("cuda_toolkit", f"{of}{refusal}") for refusal in outrun)

@@ -88,7 +88,7 @@ class HostSpec(BaseModel):
     )
     cuda_toolkit: ToolkitVersion | None = Field(
         default=None,
-        description='CUDA toolkit to install for compiling, such as "13.0". PyTorch needs none: it brings its own.',
+        description='CUDA toolkit to install for compiling, such as "13.0"; not in containers. PyTorch needs none: it brings its own.',
     )
     container_engine: Literal["docker", "podman"] | None = Field(
         default=None, description="Runs containers, with the GPUs where there are some. Docker is used over SSH only."

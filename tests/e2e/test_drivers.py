@@ -244,9 +244,10 @@ def test_a_host_that_needs_a_reboot_is_not_rebooted_unasked(clean: Machine) -> N
         ("nvidia_driver", gpu(), {"nvidia_driver_branch": "390"}, "390 is older than 525"),
         ("nvidia_driver", gpu(), {"nvidia_driver_branch": "new"}, "write its three digits"),
         ("cuda_toolkit", gpu(), {"cuda_toolkit_version": "13.0", "nvidia_driver_branch": "535"}, "needs driver 580"),
+        ("cuda_toolkit", gpu(platform="container"), {"cuda_toolkit_version": "13.0"}, "that its image brings"),
         ("container_engine", gpu(platform="container"), {"container_engine_name": "docker"}, "a container itself"),
     ],
-    ids=["wsl2", "container", "secure-boot", "old", "no-branch", "toolkit", "engine"],
+    ids=["wsl2", "container", "secure-boot", "old", "no-branch", "toolkit", "toolkit-in-container", "engine"],
 )
 def test_a_refusal_changes_nothing(
     machine: Machine, tags: str, facts: dict[str, Any], variables: dict[str, str], reason: str

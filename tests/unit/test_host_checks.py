@@ -172,9 +172,18 @@ def test_a_container_gets_neither_driver_nor_container_engine(provider: str) -> 
     assert engine.startswith("container_engine: it is a container itself, which may not run others")
 
 
-def test_a_container_may_have_a_toolkit() -> None:
-    load(cuda_toolkit="13.0")
-    load(provider="vastai", **RENTED, cuda_toolkit="13.0")
+@pytest.mark.parametrize("provider", ["container", "vastai", "runpod"])
+def test_a_container_has_the_toolkit_of_its_image(provider: str) -> None:
+    keys = {} if provider == "container" else RENTED
+    (line,) = mistakes(provider=provider, **keys, cuda_toolkit="13.0")
+    assert line.startswith("cuda_toolkit: a container has the CUDA toolkit that its image brings")
+    assert line.endswith("Remove cuda_toolkit from this host, or use a machine of its own or WSL2.")
+
+
+def test_machines_of_their_own_and_wsl2_may_have_a_toolkit() -> None:
+    load(**PC, cuda_toolkit="13.0")
+    load(**PC, os="windows-wsl2", allow_from="192.0.2.0/24", cuda_toolkit="13.0")
+    load(provider="lambdalabs", **RENTED, cuda_toolkit="13.0")
 
 
 def test_a_toolkit_that_the_driver_asked_for_cannot_run_is_refused() -> None:
