@@ -194,10 +194,13 @@ def test_a_broken_way_is_not_blamed_on_the_sshd_at_its_end() -> None:
 
 
 def test_from_outside_alone_a_silent_port_and_a_refused_key_are_known() -> None:
-    silent = Case({}, variables(), Link(ports={22: "silent"}, ssh="no answer"))
+    silent = Case({}, variables(), Link(ports={22: "open", 2222: "silent"}, ssh="no answer"))
     assert numbers(silent) == {13}
     refused = Case({}, variables(), Link(ports={22: "open"}, ssh="me@192.168.1.50: Permission denied (publickey)."))
     assert numbers(refused) == {30}
+    off = Case({}, variables(), Link(ports={22: "silent"}, ssh="no answer"))
+    assert numbers(off) == set()
+    assert "Is the PC on, awake" in next(chain.findings(off)).advice
     assert numbers(Case({}, variables(), Link(ports={22: "refused"}, ssh="Connection refused"))) == set()
 
 

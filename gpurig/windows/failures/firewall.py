@@ -22,10 +22,10 @@ def blocked(case: Case) -> Failure | None:
             for port, answer in case.link.ports.items()
             if answer == "silent" and port in (case.ssh_port, case.port)
         ]
-        if not silent:
-            return None
-        found = f"port {silent[0]} of the PC does not answer at all"
-        fix = "Is the PC on and awake? If it is: the script below says what its firewall does; a firewall of an antivirus program is not seen by it."
+        if not silent or "open" not in case.link.ports.values():
+            return None  # a PC that is off is as silent
+        found = f"port {silent[0]} of the PC does not answer, and another one does"
+        fix = "Look at the PC's firewall; that of an antivirus program counts too."
         return Failure(13, NAMES[13], FIREWALL, found, meaning, fix)
     active = set(network["connections"].values())
     for profile in network["firewall_profiles"]:
@@ -42,7 +42,12 @@ def blocked(case: Case) -> Failure | None:
         said = _closed(case, network, port, active)
         if said:
             actions = case.planned("network", "firewall_set")
-            fix = f"{case.site('win_network')} sets the rule; from where it lets in, `allow_from` in the entry of {case.host} says."
+            setter = (
+                f"The script of `rig bootstrap {case.host}`, run at the PC,"
+                if case.pinned
+                else case.site("win_network")
+            )
+            fix = f"{setter} sets the rule; from where it lets in, `allow_from` in the entry of {case.host} says."
             return Failure(13, NAMES[13], FIREWALL, said, meaning, fix, actions)
     silent = [port for port in wanted if case.link.ports.get(port) == "silent"]
     if silent:
