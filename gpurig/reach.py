@@ -12,11 +12,20 @@ from pathlib import Path
 from gpurig import access, keys, records
 from gpurig.errors import RigError
 from gpurig.host import Endpoint, Host
-from gpurig.stack import Stack
+from gpurig.stack import Stack, home
 
 PRIVILEGE = {"root": "true", "sudo": "sudo -n true"}
 """What must work on a host, by its privilege capability."""
 
+
+NO_ANSWER = (
+    *("Connection refused", "timed out", "No route to host", "Network is unreachable", "Connection reset"),
+    *("Could not resolve hostname", "Connection closed by"),
+)
+"""Words of ssh where nothing answers at the endpoint, the most telling first."""
+
+UNKNOWN = ("HOST IDENTIFICATION HAS CHANGED", "Host key verification failed")
+"""Words of ssh for a host key that is not the pinned one."""
 
 NO_SYSTEMD = "gpurig-finds-no-systemd"
 
@@ -58,7 +67,7 @@ def check(stack: Stack, host: Host, name: str, config: Path) -> None:
     key = f"{stack.file.name}: gpurig:hosts.{host.name}"
     _, endpoint, capabilities = next(machine for machine in host.machines() if machine[0] == name)
     if endpoint.jump is None:
-        probe_port(endpoint, key)
+        probe_port(endpoint, key, "port" if name == host.machines()[0][0] else "wsl.port")
     probe = "exit 0" if endpoint.shell == "powershell" else PRIVILEGE[capabilities.privilege]
     if endpoint.shell == "sh" and capabilities.init == "systemd":
         probe += f" && {{ test -d /run/systemd/system || {{ echo {NO_SYSTEMD} >&2; exit 1; }}; }}"
@@ -69,8 +78,15 @@ def check(stack: Stack, host: Host, name: str, config: Path) -> None:
         raise diagnose(answer.stderr, name, endpoint, key, keys.login_key(stack.home).with_suffix(".pub"))
 
 
-def probe_port(endpoint: Endpoint, key: str) -> None:
-    """Raise UnreachableError unless something accepts connections at the endpoint."""
+def told(host: Host, name: str, said: str) -> UnreachableError:
+    """What a failed connection of a playbook's to a recorded machine means for the user. said: ssh's words, among others."""
+    endpoint = next(endpoint for machine, endpoint, _ in host.machines() if machine == name)
+    public = keys.login_key(home()).with_suffix(".pub")
+    return diagnose(said, name, endpoint, f"Pulumi.{host.stack}.yaml: gpurig:hosts.{host.name}", public)
+
+
+def probe_port(endpoint: Endpoint, key: str, port: str = "port") -> None:
+    """Raise UnreachableError unless something accepts connections at the endpoint. port: the key that names its port."""
     where = f"{endpoint.address}:{endpoint.port}"
     try:
         socket.create_connection((endpoint.address, endpoint.port), timeout=5).close()
@@ -81,7 +97,7 @@ def probe_port(endpoint: Endpoint, key: str) -> None:
         ) from error
     except ConnectionRefusedError as error:
         raise UnreachableError(
-            f"{key}.port: nothing listens at {where}; is sshd running there, and on that port?", lasting=False
+            f"{key}.{port}: nothing listens at {where}; is sshd running there, and on that port?", lasting=False
         ) from error
     except OSError as error:
         raise UnreachableError(
@@ -95,13 +111,13 @@ def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: objec
     last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
     own = key.rpartition(".")[2]
     windows, inside = endpoint.shell == "powershell", endpoint.jump is not None
-    if inside and any(sign in stderr for sign in ("HOST IDENTIFICATION HAS CHANGED", "Permission denied")):
+    if inside and any(sign in stderr for sign in (*UNKNOWN, "Permission denied")):
         return UnreachableError(
             f"{name}: the Linux inside {own} does not have gpurig's keys, or Windows in front of it does not ({last}). "
             f"`ansible-playbook playbooks/site.yml --limit {own}` puts them in, `rig doctor {own}` tells which it is.",
             lasting=True,
         )
-    if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
+    if any(sign in stderr for sign in UNKNOWN):
         console = (
             f"run the script of `rig bootstrap {own}` there once more, and what its last line says"
             if windows
@@ -142,4 +158,42 @@ def diagnose(stderr: str, name: str, endpoint: Endpoint, key: str, public: objec
             f"as root: {shlex.quote(f'{endpoint.user} ALL=(ALL) NOPASSWD: ALL')} in /etc/sudoers.d/gpurig.",
             lasting=False,
         )
+    if inside and "open failed" in stderr:
+        return UnreachableError(
+            f"{name}: Windows of {own} lets us in, but the Linux inside does not answer ({_line(stderr, 'open failed')}). "
+            f"`rig doctor {own}` tells why.",
+            lasting=False,
+        )
+    if any(sign in stderr for sign in NO_ANSWER):
+        return _silent(stderr, name, endpoint, key)
     return UnreachableError(f"{name}: SSH to {endpoint.address}:{endpoint.port} failed: {last}", lasting=False)
+
+
+def _silent(stderr: str, name: str, endpoint: Endpoint, key: str) -> UnreachableError:
+    """Nothing answers: the machine itself, or Windows in front of it."""
+    own, last = key.rpartition(".")[2], _line(stderr, *NO_ANSWER)
+    if endpoint.jump is not None and "connect to host" not in stderr and "Could not resolve" not in stderr:
+        return UnreachableError(
+            f"{key}: {name} cannot be reached, since the way through Windows ends before the Linux inside ({last}). "
+            f"`rig doctor {own}` tells at which step.",
+            lasting=False,
+        )
+    if endpoint.shell == "powershell" or endpoint.jump is not None:
+        front = "Windows" if endpoint.jump is None else "Windows in front of it"
+        return UnreachableError(
+            f"{key}.address: {name} cannot be reached, since {front} does not answer ({last}). Is the PC on, awake and at "
+            f"this address? `rig doctor {own}` looks for the reason.",
+            lasting=False,
+        )
+    return UnreachableError(
+        f"{name}: no SSH at {endpoint.address}:{endpoint.port} ({last}). `rig doctor {own}` looks for the reason; `rig up` "
+        "starts a stopped host and makes one anew that is gone.",
+        lasting=False,
+    )
+
+
+def _line(stderr: str, *signs: str) -> str:
+    """The first line with the first of these signs that there is: of a way through another machine, the last says nothing."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    found = next(line for sign in signs for line in lines if sign in line)
+    return found.rpartition("ssh: ")[2]

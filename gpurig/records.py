@@ -28,6 +28,13 @@ def get(stack: Stack, name: str) -> Host | None:
     return _read(path) if path.exists() else None
 
 
+def holding(stack: Stack, name: str) -> Host | None:
+    """The record of one host, which may be named by one of its machines, such as a PC's Linux; or None."""
+    if found := get(stack, name):
+        return found
+    return next((host for host in load(stack).values() if name in [machine[0] for machine in host.machines()]), None)
+
+
 def require(stack: Stack, name: str) -> Host:
     """The record of one host. Raises ConfigError that lists the hosts there are."""
     found = get(stack, name)

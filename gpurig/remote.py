@@ -19,9 +19,6 @@ from gpurig.stack import Stack
 SSH_FAILED = 255
 """What ssh exits with where ssh itself failed, not the command."""
 
-NO_ANSWER = ("Connection refused", "timed out", "No route to host", "Network is unreachable", "Connection reset")
-"""Words of ssh where nothing answers at the endpoint."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -62,23 +59,19 @@ class Place:
         """What a failed command means for the user."""
         last = stderr.strip().splitlines()[-1] if stderr.strip() else f"exit code {code}"
         if code == SSH_FAILED:
-            return self._unreachable(stderr, last)
+            if self.endpoint.jump is not None:  # a shared connection does not say what broke on the way to it
+                try:
+                    reach.check(self.stack, self.host, self.alias, access.config_file(self.stack))
+                except reach.UnreachableError as error:
+                    return error
+            public = keys.login_key(self.stack.home).with_suffix(".pub")
+            key = f"{self.stack.file.name}: gpurig:hosts.{self.host.name}"
+            return reach.diagnose(stderr, self.host.name, self.endpoint, key, public)
         if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             return RigError(disk_full(self.host.name))
         if "python3" in last and "not found" in last:
             return RigError(f"{self.host.name}: has no Python 3, which Ansible needs too; install it there.")
         return RigError(f"{self.host.name}: {last}")
-
-    def _unreachable(self, stderr: str, last: str) -> RigError:
-        where = f"{self.endpoint.address}:{self.endpoint.port}"
-        if any(sign in stderr for sign in NO_ANSWER):
-            return reach.UnreachableError(
-                f"{self.host.name}: no SSH at {where} ({last.removeprefix('ssh: ')}). `rig doctor {self.host.name}` looks for "
-                "the reason; `rig up` starts a stopped host and makes one anew that is gone.",
-                lasting=False,
-            )
-        public = keys.login_key(self.stack.home).with_suffix(".pub")
-        return reach.diagnose(stderr, self.host.name, self.endpoint, f"gpurig:hosts.{self.host.name}", public)
 
 
 def disk_full(host: str) -> str:

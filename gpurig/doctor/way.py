@@ -17,7 +17,7 @@ LOW_PERCENT, NO_PERCENT = 90, 98
 
 def examine(stack: Stack, name: str) -> Iterator[Finding]:
     """Walk to the host: its record, its provider's listing, network, SSH, privileges, then what shall run there."""
-    host = records.get(stack, name)
+    host = records.holding(stack, name)
     if host is None:
         interrupted = name in records.intents(stack)
         found = "an interrupted `rig up` may have left a machine" if interrupted else "none"
@@ -70,9 +70,9 @@ def _listing(place: Place) -> Finding:
 
 def _network(place: Place) -> Finding:
     host = place.host
-    for name, endpoint, _ in host.machines():
+    for _, endpoint, _ in host.machines():
         if endpoint.jump is None:
-            reach.probe_port(endpoint, f"gpurig:hosts.{name}")
+            reach.probe_port(endpoint, f"{place.stack.file.name}: gpurig:hosts.{host.name}")
     return Finding("OK", "network", f"something listens at {host.endpoint.address}:{host.endpoint.port}")
 
 

@@ -48,7 +48,7 @@ def _patient(c: Context, name: str) -> Patient:
     stack = stack_of(c)
     if not name:
         raise ConfigError("rig doctor: name the Windows PC that --fix, --capture or --from is about.")
-    host = records.require(stack, name)
+    host = records.holding(stack, name) or records.require(stack, name)
     if host.guest is None or host.endpoint.shell != "powershell":
         raise ConfigError(
             f"{name}: --fix, --capture and --from are for Windows PCs (`os: windows-wsl2`); this host is none."

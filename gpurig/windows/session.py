@@ -42,5 +42,6 @@ class Session:
         if done.returncode == SSH_FAILED and b"<gpurig " not in done.stdout:
             public = keys.login_key(self.stack.home).with_suffix(".pub")
             said = wire.readable(done.stderr)
-            raise reach.diagnose(said, self.host.name, endpoint, f"gpurig:hosts.{self.host.name}", public)
+            key = f"{self.stack.file.name}: gpurig:hosts.{self.host.name}"
+            raise reach.diagnose(said, self.host.name, endpoint, key, public)
         return wire.answer(done.returncode, done.stdout, done.stderr)

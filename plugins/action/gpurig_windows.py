@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from gpurig import reach
 from gpurig.errors import RigError
+from gpurig.host import Host
 from gpurig.windows import packages, questions, topics, wire
 from gpurig.windows.actions import Action
 from gpurig.windows.plan import Plan, Refusal
@@ -48,6 +50,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible carries no type
             return {**result, **self._facts(self._round((), variables).state), "changed": False}
         except RigError as error:
             raise AnsibleActionFail(str(error)) from error
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(_lost(task_vars or {}, str(error))) from None  # Ansible would tell both
 
     def _topic(self, topic: str, variables: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         plan = topics.decide(topic, self._state(task_vars), variables)
@@ -129,6 +133,12 @@ def _failed(task_vars: dict[str, Any], action: Action, outcome: wire.Outcome) ->
     if action.kind == "file_fetch" and outcome.problem:
         return _line(_host(task_vars), packages.refusal(action, outcome.problem["message"]))
     return f"{action.told()}: {outcome.words()}"
+
+
+def _lost(task_vars: dict[str, Any], said: str) -> str:
+    """Why the PC cannot be reached, with file and key. said: by the connection."""
+    record = task_vars.get("gpurig_host")
+    return str(reach.told(Host.from_dict(record), task_vars["inventory_hostname"], said)) if record else said
 
 
 def _line(host: dict[str, Any], refusal: Refusal) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from gpurig import certificates, environments, installation
+from gpurig import certificates, environments, installation, reach
 from gpurig.errors import RigError
+from gpurig.host import Host
 from gpurig.torch_build import Machine
 
 
@@ -60,6 +61,11 @@ def gpurig_environment_variables_file(environment: dict[str, Any], home: str) ->
     return installation.variables_file(environment, home)
 
 
+def gpurig_unreachable(host: Mapping[str, Any], name: str, said: str) -> str:
+    """Why one machine of a host cannot be reached, with file and key; see gpurig.reach.told. said: by the connection."""
+    return str(reach.told(Host.from_dict(host), name, said))
+
+
 class FilterModule:
     """What Ansible looks for in this file."""
 
@@ -72,4 +78,5 @@ class FilterModule:
             "gpurig_environment_variables_file": gpurig_environment_variables_file,
             "gpurig_environments": gpurig_environments,
             "gpurig_extra_certificates": gpurig_extra_certificates,
+            "gpurig_unreachable": gpurig_unreachable,
         }
