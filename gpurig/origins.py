@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from gpurig import conda, environment_keys
+from gpurig import conda, environment_keys, requirements_file
 from gpurig.errors import ConfigError
 
 PYTHON = ">=3.11,<3.13"
@@ -30,9 +30,6 @@ SHORT = re.compile(r"[0-9a-f]{4,39}")
 
 COPIED = ("smoke.py", "service.py", "requirements.lock", "requirements.*.lock")
 """What a folder may bring of an environment beside its pyproject.toml."""
-
-INCLUDES = {"-r": True, "--requirement": True, "-c": False, "--constraint": False}
-"""Options of a requirements.txt that name another file: whether that holds requirements, or constraints."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,57 +99,12 @@ def _name(line: str) -> str:
         return ""
 
 
-def requirements(file: Path) -> tuple[list[str], list[str]]:
-    """The requirements of a requirements.txt, with those of files that it includes, and its constraints.
-
-    Raises ConfigError with every line that no lock with hashes can be made of.
-    """
-    wanted: list[str] = []
-    constraints: list[str] = []
-    problems: list[str] = []
-    for place, line in _lines(file):
-        option, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
-        if option in INCLUDES:
-            more, limits = requirements(file.parent / value.strip())
-            (wanted if INCLUDES[option] else constraints).extend(more)
-            constraints += limits
-        elif line.startswith("-"):
-            problems.append(
-                f"{place}: {option} cannot be taken over: mirrors are settings of uv, and `--build` chooses CUDA."
-            )
-        elif problem := _objection(line):
-            problems.append(f"{place}: {line!r} cannot be taken over: {problem}.")
-        else:
-            wanted.append(line)
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return wanted, constraints
-
-
-def _objection(line: str) -> str:
-    try:
-        at_address = Requirement(line).url
-    except InvalidRequirement as error:
-        return str(error).splitlines()[0]
-    return "a package at an address has no hashes to lock; name a version of it" if at_address else ""
-
-
-def _lines(file: Path) -> Iterator[tuple[str, str]]:
-    """Place and text of each line that says something, without comments and hashes."""
-    if not file.is_file():
-        raise ConfigError(f"{file}: there is no such file.")
-    joined = re.sub(r"\\\n[ \t]*", " ", file.read_text(encoding="utf-8"))
-    for number, line in enumerate(joined.splitlines(), 1):
-        if text := re.sub(r"\s--hash[= ]\S+", "", re.sub(r"(^|\s)#.*", "", line)).strip():
-            yield f"{file}, line {number}", text
-
-
 def _of_file(file: Path) -> Origin:
     if file.suffix in (".yml", ".yaml"):
         return _of_conda(file)
     if file.name == "pyproject.toml":
         return _of_folder(file.parent)
-    wanted, constraints = requirements(file)
+    wanted, constraints = requirements_file.read(file)
     return Origin(dependencies=tuple(wanted), packages=tuple(wanted), constraints=tuple(constraints))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpurig import environments, new_environment, origins
+from gpurig import environments, new_environment, origins, requirements_file
 from gpurig.errors import ConfigError
 from tests.unit.environment_folders import make, write
 
@@ -77,6 +77,33 @@ class TestNew:
             f"{file}, line {n}" for n in (2, 3, 4, 5)
         ]
         assert not (tmp_path / "mine").exists()
+
+    @pytest.mark.parametrize(
+        ("line", "option", "instead"),
+        [
+            ("-e .", "-e", "Name what it needs instead"),
+            ("-e./mine", "-e", "with `--from URL@COMMIT`"),
+            ("--editable=git+https://h/x", "--editable", "a folder has no hashes"),
+            ("-i https://x", "-i", "mirrors are settings of uv"),
+            ("--extra-index-url=https://x", "--extra-index-url", "`--build` chooses CUDA"),
+            ("--pre", "--pre", "take the line out"),
+        ],
+    )
+    def test_an_option_that_cannot_be_taken_over_is_told_what_to_do_instead(
+        self, tmp_path: Path, line: str, option: str, instead: str
+    ) -> None:
+        file = tmp_path / "r.txt"
+        file.write_text(f"numpy\n{line}\n")
+        with pytest.raises(ConfigError) as refused:
+            requirements_file.read(file)
+        assert str(refused.value).startswith(f"{file}, line 2: {option} cannot be taken over: ")
+        assert instead in str(refused.value)
+
+    def test_files_are_included_however_that_is_written(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("-rb.txt\n--requirement=c.txt\n-c d.txt\n")
+        for name, package in (("b", "numpy"), ("c", "scipy"), ("d", "six<2")):
+            (tmp_path / f"{name}.txt").write_text(package)
+        assert requirements_file.read(tmp_path / "a.txt") == (["numpy", "scipy"], ["six<2"])
 
     def test_a_project_is_taken_over_with_what_it_lacks(self, tmp_path: Path) -> None:
         theirs = tmp_path / "theirs"
