@@ -186,12 +186,12 @@ def test_an_image_is_taken_by_name_or_number(vendor: Digitalocean, stack: Stack)
 
 
 def test_a_droplet_is_ready_when_it_is_active(vendor: Digitalocean, stack: Stack) -> None:
-    vendor.boots = 300
+    vendor.boots = 300_000
     wanted = order(stack, vendor)
     Provider().create(wanted)
     with pytest.raises(NotReadyError, match="being created"):
         Provider().prepare(only(vendor), wanted)
-    vendor.living()[0].made -= 300
+    vendor.living()[0].made -= 300_000
     assert Provider().prepare(only(vendor), wanted).host_key == keys.public_half(wanted.host_key)
     vendor.living()[0].state = "archive"
     with pytest.raises(BrokenError, match="'archive'"):

@@ -133,16 +133,16 @@ def test_what_is_not_marked_exactly_is_not_ours(vendor: Lambdalabs, stack: Stack
 
 
 def test_a_machine_is_ready_when_it_is_active_and_has_an_address(vendor: Lambdalabs, stack: Stack) -> None:
-    vendor.boots, vendor.without_ip = 300, 60
+    vendor.boots, vendor.without_ip = 300_000, 60_000
     wanted = order(stack, vendor)
     Provider().create(wanted)
     (machine,) = vendor.living()
     with pytest.raises(NotReadyError, match="booting"):
         Provider().prepare(only(vendor), wanted)
-    machine.made -= 300
+    machine.made -= 300_000
     with pytest.raises(NotReadyError, match="address is not known"):
         Provider().prepare(only(vendor), wanted)
-    machine.made -= 60
+    machine.made -= 60_000
     endpoint = Provider().prepare(only(vendor), wanted)
     assert (endpoint.address, endpoint.port, endpoint.user) == ("127.0.0.1", 22, "ubuntu")
     assert endpoint.host_key == keys.public_half(wanted.host_key)

@@ -209,15 +209,18 @@ def test_every_page_is_read(vendor: Paperspace, stack: Stack) -> None:
     assert {m.price for m in found} == {Decimal("0.7669")}
 
 
-def test_a_stopped_machine_costs_its_disk_and_starts_again(vendor: Paperspace, stack: Stack) -> None:
+def test_a_stopped_machine_costs_its_disk_and_starts_again(
+    vendor: Paperspace, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ensure(stack)
-    provider = Provider()
-    provider.stop(only())
+    monkeypatch.setattr(fake_paperspace, "STOPS", 1e6)
+    Provider().stop(only())
     assert only().state == "stopping"
-    vendor.living()[0].facts["changed"] -= 60
+    vendor.living()[0].facts["changed"] -= 1e6
+    monkeypatch.setattr(fake_paperspace, "STARTS", 1e6)
     assert (only().state, only().running, only().price) == ("off", False, Decimal("0.0069"))
     with pytest.raises(NotReadyError):
-        provider.prepare(only(), order(stack))
+        Provider().prepare(only(), order(stack))
     assert only().state == "starting"
 
 
@@ -225,10 +228,10 @@ def test_stop_waits_until_it_is_off(
     rig: Rig, vendor: Paperspace, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERSPACE_API_KEY", GOOD_KEY)
+    monkeypatch.setattr(fake_paperspace, "STOPS", 200.0)
     ensure(stack)
-    (machine,) = vendor.living()
     code, _, err = rig("stop", "a", "--yes")
-    assert (code, vendor._state(machine)) == (0, "off"), err
+    assert (code, vendor._state(*vendor.living())) == (0, "off"), err
     assert "a: stopping" in err.splitlines()
     assert [rental.state for rental in Ledger(stack.home).open_rentals()] == ["stopped"]
     ensure(stack)
