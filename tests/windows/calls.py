@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from gpurig.windows import at_the_pc, bootstrap, wire
@@ -26,6 +27,7 @@ def names() -> list[str]:
     return sorted([*packed, *BY_HAND])
 
 
+@cache
 def script(name: str) -> str:
     """A script's text. The doctor's has no more than the names of those it carries."""
     if name == "bootstrap":
@@ -45,6 +47,7 @@ def told(text: str) -> list[str]:
     return [f"  {line}" for line in effects.Script(text).lines()]
 
 
+@cache
 def without_comments(text: str) -> str:
     """A script's text, but for what it says to people who read it."""
     return effects.without_comments(text)

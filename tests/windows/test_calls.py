@@ -35,6 +35,8 @@ FORBIDDEN = {
     r"\b(Stop|Restart)-Computer\b|\bshutdown\.exe\b": (),
     r"\b(Format|Clear|Initialize)-(Disk|Volume)\b|\bclean\b|\bFormat-Volume\b": (),
     r"\b(Invoke-Expression|iex|Set-ExecutionPolicy|Set-MpPreference|Add-MpPreference)\b": (),
+    r"NetFirewallRule -All\b|-(RemoteAddress|Remote|LocalPort)\s+'?(Any|\*)": (),
+    r"S-1-1-0\b|S-1-5-(7|11)\b|/inheritance:e": (),  # everybody, nobody by name, whoever is logged on; what the folder above gives
     r"System32\\wsl\.exe": ("collect/wsl",),  # whether the stub is there
 }
 """What would harm a PC → the scripts that may have it."""
