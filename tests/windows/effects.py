@@ -156,8 +156,8 @@ def _words(node: tree_sitter.Node, begin: int, end: int, blocks: Iterable[Cut] =
 
 def _without(node: tree_sitter.Node, begin: int, end: int, blocks: Iterable[Cut] = ()) -> str:
     """The text of a node from begin to end without its comments, and with other words for some blocks."""
-    comments = [(one, "") for one in powershell.all_of(node, "comment")]
     source, place, found = node.text or b"", begin, b""
+    comments = [(one, "") for one in powershell.all_of(node, "comment")] if b"#" in source else []
     for one, words in sorted([*comments, *blocks], key=lambda cut: cut[0].start_byte):
         if place <= one.start_byte and one.end_byte <= end:
             found += source[place - node.start_byte : one.start_byte - node.start_byte] + words.encode()

@@ -98,6 +98,17 @@ def test_the_twin_has_the_steps_of_the_script_in_their_order() -> None:
             assert sign in step
 
 
+def test_the_twin_goes_in_that_order_and_leaves_none_out() -> None:
+    done, undone = set[str](), set[str]()
+    for made in (bare, with_sshd):
+        machine = made()
+        do, undo = Bootstrap(machine, script()).run(), Bootstrap(machine, script()).run(undo=True)
+        assert do == sorted(do, key=STEPS["do"].index)
+        assert undo == sorted(undo, key=STEPS["undo"].index)
+        done, undone = done | set(do), undone | set(undo)
+    assert (done, undone) == (set(STEPS["do"]), set(STEPS["undo"]))
+
+
 @pytest.mark.parametrize("made", [bare, with_sshd])
 def test_afterwards_keys_alone_get_in_from_the_range(made: Any) -> None:
     machine = made()
