@@ -13,6 +13,8 @@ from typing import Any
 
 from gpurig.health import anonymous as recording
 from gpurig.windows import private, wire
+from gpurig.windows.form import fields
+from gpurig.windows.state import SECTIONS
 
 ENCODED = ("out", "err", "config", "nvidia_smi_out", "wsl_conf", "sshd_own")
 """Keys, of the state and of what the distribution says, whose values are bytes as Base64."""
@@ -21,6 +23,9 @@ VERSIONS = ("msi_version", "powershell", "version", "kernel", "os_version")
 """Keys whose values look like addresses and are none."""
 
 OCTETS = 250
+
+FIELDS = {name for form in SECTIONS.values() for name in fields(form)}
+"""What every recording has as keys: no names, whoever is called so."""
 
 
 def anonymous(state: Mapping[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
@@ -59,7 +64,8 @@ class _Cleaner:
         versions = versions or key in VERSIONS
         if isinstance(value, Mapping):
             return {
-                self.text(str(name)): self.value(item, str(name), versions=versions) for name, item in value.items()
+                str(name) if name in FIELDS else self.text(str(name)): self.value(item, str(name), versions=versions)
+                for name, item in value.items()
             }
         if isinstance(value, list | tuple):
             return [self.value(item, key, versions=versions) for item in value]
@@ -67,7 +73,7 @@ class _Cleaner:
             return value
         if private.SECRET_KEY.fullmatch(key):
             return "<secret>"
-        return self._encoded(value, versions) if key in ENCODED else self.text(value, versions=versions)
+        return self._encoded(value, versions, key) if key in ENCODED else self.text(value, versions=versions)
 
     def text(self, text: str, *, versions: bool = False) -> str:
         """Plain text."""
@@ -88,22 +94,27 @@ class _Cleaner:
         text = private.FOLDERS.sub(self._path, text)
         return self.pattern.sub(lambda found: f"name{self._number('name', found[0])}", text) if self.pattern else text
 
-    def _encoded(self, value: str, versions: bool) -> str:
-        """Bytes as Base64, line by line; what is no Base64 is text."""
+    def _encoded(self, value: str, versions: bool, key: str) -> str:
+        """Bytes as Base64, line by line; what is no Base64 is text. key: under which they stand."""
         try:
             data = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             return self.text(value, versions=versions)
         encoding = "utf-16-le" if b"\x00" in data else "utf-8"
         text = private.PRIVATE_KEY.sub("<private key>", data.decode(encoding, errors="replace"))
-        cleaned = "\n".join(self._line(line, versions) for line in text.split("\n"))
+        lines = text.split("\n")
+        if key in private.COMMENTED:
+            lines = [private.without_comment(line) for line in lines]
+        cleaned = "\n".join(self._line(line, versions) for line in lines)
         return base64.b64encode(cleaned.encode(encoding)).decode("ascii")
 
     def _line(self, line: str, versions: bool) -> str:
         """A line, perhaps of what the distribution says of itself, where some values are Base64 again."""
         key, equals, rest = line.partition("=")
         if equals and key in ENCODED:
-            return f"{key}={self._encoded(rest.rstrip(), versions=False)}"
+            return f"{key}={self._encoded(rest.rstrip(), False, key)}"
+        if equals and key == "failed_unit" and not private.KEPT_UNIT.fullmatch(rest.strip()):
+            return f"{key}=unit{self._number('unit', rest.strip())}.{rest.strip().rpartition('.')[2]}"
         if equals and key == "busy":
             return "busy=something"
         return self.text(line, versions=versions or key in VERSIONS)
@@ -189,7 +200,17 @@ def _told(state: Mapping[str, Any]) -> Iterator[str]:
     user = (machine.get("user") or {}).get("name", "")
     for account in (machine.get("computer", ""), user, *(machine.get("owners") or ())):
         yield from str(account).split("\\")
+    yield from _adapters(state)
     yield from (name for text in _texts(state) for name in _people(text))
+
+
+def _adapters(state: Mapping[str, Any]) -> Iterator[str]:
+    """Names of network adapters that somebody chose."""
+    network = state.get("network") or {}
+    there = {*(network.get("connections") or {}), *(network.get("addresses") or {})}
+    wake = (state.get("power") or {}).get("wake") or ()
+    there |= {str(card.get("adapter", "")) for card in wake if isinstance(card, Mapping)}
+    yield from (name for name in sorted(there) if not private.KEPT_ADAPTER.fullmatch(name))
 
 
 def _people(text: str) -> Iterator[str]:

@@ -23,6 +23,14 @@ def mismatches(value: Any, form: Any, path: str, *, exact: bool = True) -> Itera
         yield f"{path}: {value!r} is no {form}"
 
 
+def fields(form: Any) -> Iterator[str]:
+    """Every key that a TypedDict promises, and that those promise which are in it."""
+    hints = typing.get_type_hints(form) if typing.is_typeddict(form) else {}
+    yield from hints
+    for inner in (*hints.values(), *typing.get_args(form)):
+        yield from fields(inner)
+
+
 def _fields(value: Any, hints: dict[str, Any], path: str, *, exact: bool) -> Iterator[str]:
     found = set(value) if isinstance(value, dict) else None
     if found is None or set(hints) - found or (exact and found - set(hints)):

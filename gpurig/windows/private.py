@@ -39,8 +39,10 @@ PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z
 CALLED = r"pass(?:word|wd|phrase)?|token|secret|api[_-]?key|access[_-]?key|credentials?|authorization|bearer|pwd|product[_-]?key"
 SECRET_KEY = re.compile(rf"(?:.*[_-])?(?:{CALLED})", re.IGNORECASE)
 SECRET = re.compile(
-    rf"((?:{CALLED})[\"']?(?:\s*[=:]\s*|\s+)[\"']?)(?:(?:basic|bearer)\s+)?[^\s\"'<>,;}}]+", re.IGNORECASE
+    rf"(?<!by)((?:{CALLED})[\"']?(?:\s*[=:]\s*|\s+)[\"']?)(?:(?:basic|bearer)\s+)?[^\s\"'<>,;}}]+", re.IGNORECASE
 )
+"""Not what stands behind PowerShell's `-ExecutionPolicy Bypass`."""
+
 TOKEN = re.compile(
     r"\b(?:gh[pousr]_|github_pat_|hf_|sk-|xox[abp]-|AKIA|ASIA|glpat-|eyJ|tskey-|dop_v1_)[A-Za-z0-9_.-]{8,}"
 )
@@ -72,6 +74,24 @@ KEPT_FOLDER = re.compile(
 NETWORK_ID = re.compile(r"\[[0-9a-fA-F]{10,16}\]")
 """As in the name of ZeroTier's adapters."""
 
+KEPT_ADAPTER = re.compile(
+    r"(?:Ethernet|Wi-?Fi|WLAN|Loopback Pseudo-Interface|Local Area Connection\*?|LAN-Verbindung\*?|Bluetooth[\w -]*|Tailscale)(?: \d+)?|"
+    r"vEthernet \((?:WSL(?: \(Hyper-V firewall\))?|Default Switch)\)|ZeroTier One \[[^\]]*\]",
+    re.IGNORECASE,
+)
+"""Network adapters that are called so everywhere; those of tunnels have their user's names."""
+
+KEPT_UNIT = re.compile(
+    r"(?:systemd-[\w-]+|sshd?|cron|dbus|rsyslog|docker|containerd|snapd[\w.-]*|cloud-[\w-]+|networkd-dispatcher|wsl-[\w-]+|"
+    r"unattended-upgrades|apt-daily[\w-]*|apt-news|esm-cache|logrotate|man-db|motd-news|polkit|user|getty|console-getty|"
+    r"multipathd|multi-user|e2scrub\w*|dpkg-db-backup|fstrim|nvidia-[\w-]+|apparmor|ufw|gpurig-[\w-]+|unit\d+)"
+    r"(?:@(?:\d+|tty\w+)?)?\.(?:service|socket|timer|mount|target|slice|scope|path)"
+)
+"""Units that distributions and we bring."""
+
+COMMENTED = ("config", "wsl_conf", "sshd_own")
+"""Keys whose values are files of settings."""
+
 NAMED = (
     re.compile(r"(?m)^user=([^:\r\n]+):\d+\r?$"),
     re.compile(r"(?mi)^\s*default\s*=\s*\"?([\w.-]+)"),
@@ -87,3 +107,14 @@ def is_ipv6(text: str) -> bool:
         return ipaddress.ip_address(text).version == 6  # noqa: PLR2004 (IPv6)
     except ValueError:
         return False
+
+
+def without_comment(line: str) -> str:
+    """A line of a file of settings without the words of its comment; that there is one may matter, and ours are no secret."""
+    quoted, end = False, "\r" if line.endswith("\r") else ""
+    for place, sign in enumerate(line):
+        quoted ^= sign == '"'
+        if (sign == "#" and not quoted) or (sign == ";" and not line[:place].strip()):
+            said = line[place + 1 :].strip()
+            return line if not said or said.startswith("gpurig") else f"{line[: place + 1]} comment{end}"
+    return line

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import re
 import string
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpurig.catalogue import ROOT
 from gpurig.windows import failures, questions
 from gpurig.windows.anonymous import ENCODED, anonymous
 from gpurig.windows.failures import Case
@@ -94,7 +92,8 @@ PLACES = list(places(STATE))
 
 octet = st.integers(1, 254)
 hexa = st.sampled_from("0123456789abcdef")
-token = st.text(string.ascii_letters + string.digits, min_size=20, max_size=36)
+token = st.text(string.ascii_letters + string.digits, min_size=18, max_size=34).map(lambda word: f"9{word}7")
+"""No word that a PC says of itself: Hypothesis tries the constants of our own sources too."""
 SECRETS = {
     "address": st.tuples(st.sampled_from([8, 10, 77, 172, 192, 203]), octet, octet, octet).map(
         lambda four: ".".join(map(str, four))
@@ -204,35 +203,3 @@ def test_a_recording_still_says_what_is_wrong(number: int) -> None:
         return {failure.number for failure in failures.detect(case)}
 
     assert numbers(anonymous(seen)) == numbers(seen)
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        (r"D:\Firma Huber\wsl", r"D:\folder1\wsl"),
-        (r"\\?\D:\Firma Huber\wsl\ext4.vhdx", r"\\?\D:\folder1\wsl\ext4.vhdx"),
-        (r"\\NAS-HUBER\wsl\u.wsl", r"\\folder1\wsl\folder2"),
-        ("/mnt/d/Firma Huber/data", "/mnt/d/folder1/folder2"),
-        (r"C:\Users\Ada Huber\AppData\Local\wsl", r"C:\Users\name1\AppData\Local\wsl"),
-        (r"C:\Program Files\WSL\wsl.exe", r"C:\Program Files\WSL\wsl.exe"),
-        (r"C:\Windows\System32\wsl.exe", r"C:\Windows\System32\wsl.exe"),
-        ("https://nas.huber.test:8443/huber/u.wsl", "https://site1.example.com:8443/file1"),
-        ("https://ada:pw@files.huber.test/x.wsl", "https://<secret>@site1.example.com/file1"),
-        ("https://github.com/huber/x/u.wsl", "https://site1.example.com/file1"),
-    ],
-)
-def test_folders_and_servers_of_the_user_are_gone(text: str, clean: str) -> None:
-    assert (
-        anonymous({"variables": {"win_distribution_location": text}})["variables"]["win_distribution_location"] == clean
-    )
-
-
-def test_the_same_folder_is_the_same_wherever_it_stands() -> None:
-    clean = anonymous({"variables": {"at": r"D:\Huber"}, "wsl": {"path": r"\\?\d:\huber\ext4.vhdx"}})
-    assert (clean["variables"]["at"], clean["wsl"]["path"]) == (r"D:\folder1", r"\\?\d:\folder1\ext4.vhdx")
-
-
-def test_what_we_install_from_is_no_secret() -> None:
-    pinned = (ROOT / "gpurig" / "windows" / "wsl.toml").read_text(encoding="utf-8")
-    for url in re.findall(r'url = "([^"]+)"', pinned):
-        assert anonymous({"variables": {"url": url}})["variables"]["url"] == url
