@@ -59,11 +59,20 @@ def sshd(case: Case) -> Told | None:
     return "OK", f"the host key is the pinned one; our key is taken{_who(case)}", ""
 
 
-def takes_passwords(config: str) -> bool:
-    """Whether an sshd_config lets anybody in by a password, be it under a Match."""
-    return _first(config, "PasswordAuthentication", "yes") != "no" or any(
-        value.lower() == "yes" for name, value in _LINE.findall(config) if name.lower() == "passwordauthentication"
+def takes_passwords(section: Mapping[str, Any]) -> bool:
+    """Whether Windows' sshd lets anybody in by a password, be it under a Match. section: sshd; False where nothing is known."""
+    config = _config(section)
+    return bool(config) and (
+        _first(config, "PasswordAuthentication", "yes") != "no"
+        or any(
+            value.lower() == "yes" for name, value in _LINE.findall(config) if name.lower() == "passwordauthentication"
+        )
     )
+
+
+def _config(section: Mapping[str, Any]) -> str:
+    """The text of sshd_config."""
+    return wire.decoded(base64.b64decode(section.get("config") or ""))
 
 
 def _address(case: Case) -> Told | None:
@@ -118,9 +127,8 @@ def _troubles(case: Case) -> Iterator[Told]:
     outside = case.link.ssh is None  # else we came in through it
     if outside and service and service["state"] == "running":
         yield from _listening(case, again)
-    config = found.get("config")
-    if config:
-        yield from _configured(case, wire.decoded(base64.b64decode(config)), again, outside=outside)
+    if found.get("config"):
+        yield from _configured(case, _config(found), again, outside=outside)
     if found:
         shell = str(found["default_shell"] or "cmd.exe").rpartition("\\")[2]
         if shell.lower() not in SHELLS:
@@ -159,7 +167,7 @@ def _configured(case: Case, text: str, again: str, *, outside: bool) -> Iterator
     if not case.direct and _first(text, "AllowTcpForwarding", "yes") in ("no", "remote"):
         advice = "Take `AllowTcpForwarding` out of sshd_config at the PC, then `Restart-Service sshd` there."
         yield "FAIL", "it hands nothing on, so that there is no way through it to the Linux inside", advice
-    if takes_passwords(text):
+    if takes_passwords(case.section("sshd")):
         yield (
             "WARN",
             "it takes passwords, which anybody may guess",

@@ -15,7 +15,7 @@ from typing import Any
 from gpurig import drivers
 from gpurig.health import layers
 from gpurig.health.finding import Finding
-from gpurig.windows import guard, inside, topics
+from gpurig.windows import front, guard, inside, topics
 from gpurig.windows.failures import Case
 from gpurig.windows.inside import Facts
 from gpurig.windows.plan import Plan
@@ -53,7 +53,7 @@ def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str
         return
     facts = inside.facts(state.get("inside"))
     yield _wsl2(state, facts, str(variables.get("win_distribution_name", "")))
-    yield _sshd(facts, int(variables.get("win_linux_port", 2222)))
+    yield _sshd(state, facts, int(variables.get("win_linux_port", 2222)))
     yield _restart(state, topics.decide("keeper", state, variables))
     plan = topics.decide("network", state, variables)
     yield _planned(
@@ -86,12 +86,15 @@ def _wsl2(state: State, facts: Facts, name: str) -> Finding:
     return Finding(**what, verdict="PASS", value=value)
 
 
-def _sshd(facts: Facts, port: int) -> Finding:
+def _sshd(state: State, facts: Facts, port: int) -> Finding:
     what: dict[str, Any] = {"name": "sshd in WSL", "expected": f"listens on {port}, keys only"}
     listens = any(one.endswith(f":{port}") for one in facts.sshd_ports or ())
     value = f"{'listens on' if listens else 'nothing on'} {port}, passwords {'taken' if facts.password_login else 'refused'}"
     if listens and facts.password_login is False:
-        return Finding(**what, verdict="PASS", value=value)
+        if not front.takes_passwords(state.get("sshd") or {}):
+            return Finding(**what, verdict="PASS", value=value)
+        reason = "Windows' own sshd takes passwords, which anybody may guess."
+        return Finding(**what, verdict="FAIL", value=value, reason=reason, advice=WHY)
     reason = (
         "Anybody may guess passwords." if listens else facts.sshd_problem or "sshd does not run, or on another port."
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpurig.windows import chain, front
+from gpurig.windows import chain, front, proof
 from gpurig.windows.failures import Link
 from tests.windows.model import at_the_pc, fresh_sshd
 from tests.windows.model.fresh_sshd import ADMIN_KEYS, CONFIG, HOST_KEY
@@ -163,6 +163,23 @@ def test_what_is_wrong_with_an_sshd_that_lets_us_in_is_a_warning(breaks: Breaks,
 
 def test_of_two_settings_sshd_takes_the_first() -> None:
     own = base64.b64decode(fresh_sshd.SSHD["files"][CONFIG]).decode()
-    assert not front.takes_passwords(own)
-    assert front.takes_passwords(f"passwordauthentication=yes\r\n{own}")
-    assert not front.takes_passwords(f"#PasswordAuthentication yes\r\n{own}")
+
+    def takes(text: str) -> bool:
+        return front.takes_passwords({"config": base64.b64encode(text.encode()).decode()})
+
+    assert not takes(own)
+    assert takes(f"passwordauthentication=yes\r\n{own}")
+    assert not takes(f"#PasswordAuthentication yes\r\n{own}")
+    assert not front.takes_passwords({})
+
+
+def test_verification_fails_where_windows_takes_passwords() -> None:
+    def verdict(machine: Machine) -> str:
+        case = look(machine)
+        found = proof.judge(case.state, case.variables, gpu=True, toolkit="")
+        return {one.name: one.verdict for one in found}["sshd in WSL"]
+
+    machine = healthy()
+    assert verdict(machine) == "PASS"
+    config("PasswordAuthentication no", "PasswordAuthentication yes")(machine)
+    assert verdict(machine) == "FAIL"
