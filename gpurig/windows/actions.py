@@ -55,7 +55,11 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "file_remove": {"path": "a file", "before": "SHA-256 that it must still have"},
     "acl_set": {"path": "a file", "sids": "who may do everything; nobody else anything, nothing is inherited"},
-    "msi_install": {"path": "an MSI on the PC", "sha256": "of it; data: {code, reboot}"},
+    "msi_install": {
+        "path": "an MSI on the PC",
+        "sha256": "of it; data: {code, reboot}",
+        "repair": "true where this very package is installed: all of it anew",
+    },
     # WSL, as the user who owns it
     "wsl_shutdown": {},
     "wsl_terminate": {"name": "a distribution"},

@@ -32,6 +32,7 @@ def with_wsl(version: str = PINNED, **changes: Any) -> Machine:
     machine = Machine(fresh(**changes))
     machine.data["features"][wsl_vm.VMP] = "enabled"
     machine.data["wsl"]["version"] = version
+    machine.data["services"]["WSLService"] = {"state": "running", "start": "auto"}
     boot.boot(machine)
     return machine
 
@@ -106,6 +107,66 @@ def test_a_version_with_words_or_none_is_no_riddle(version: str, kinds: list[str
     state: Any = look(with_wsl(), *topics.sections("wsl"))
     state["wsl"]["msi_version"] = version
     assert [action.kind for action in topics.decide("wsl", state, {}).actions] == kinds
+
+
+def half(version: str = PINNED) -> Machine:
+    """A PC on which an update of Windows left WSL's program, but not its service."""
+    machine = with_wsl(version)
+    del machine.data["services"]["WSLService"]
+    return machine
+
+
+def test_a_wsl_without_its_service_is_installed_again() -> None:
+    machine = half()
+    first = converge(machine, "wsl", {})
+    assert [(action.kind, action.parameters.get("repair")) for action in first.actions] == [
+        ("file_fetch", None),
+        ("msi_install", True),
+    ]
+    assert "WSLService is not registered" in first.actions[-1].says
+    assert "WSLService" in machine.data["services"]
+
+
+def test_a_wsl_that_is_not_registered_is_installed_again() -> None:
+    machine = with_wsl()
+    machine.data["wsl"]["fails"] = "REGDB_E_CLASSNOTREG"
+    first = converge(machine, "wsl", {})
+    assert [action.kind for action in first.actions] == ["file_fetch", "msi_install"]
+    assert first.actions[-1].parameters["repair"] is True
+
+
+def test_where_a_feature_is_off_that_comes_first() -> None:
+    machine = with_wsl()
+    machine.data["wsl"]["fails"] = "REGDB_E_CLASSNOTREG"
+    machine.data["features"][wsl_vm.VMP] = "disabled"
+    plan = decide(machine)
+    assert [action.kind for action in plan.actions] == ["feature_enable"]
+    assert plan.reboot
+
+
+def test_another_version_is_no_repair() -> None:
+    machine = half("2.4.13.0")
+    first = converge(machine, "wsl", {})
+    assert first.actions[-1].parameters["repair"] is False
+    assert machine.data["wsl"]["version"] == PINNED
+
+
+def test_a_newer_wsl_without_its_service_needs_its_own_package() -> None:
+    machine = half("2.9.4.0")
+    assert [one.key for one in decide(machine).refusals] == ["wsl.msi"]
+    machine.data["internet"] = {ANOTHER["win_wsl_msi_url"]: {"sha256": "ab" * 32, "size": 1, "msi": "2.9.4.0"}}
+    converge(machine, "wsl", ANOTHER)
+    assert "WSLService" in machine.data["services"]
+
+
+def test_nothing_is_repaired_under_somebodys_work() -> None:
+    machine = half()
+    wsl_vm.install(machine, "Debian", "")
+    wsl_vm.start(machine, "Debian")
+    refused = decide(machine).refusals[0]
+    assert refused.key == "variables"
+    assert "would stop Debian" in refused.text
+    assert decide(machine, {"win_wsl_upgrade": True}).actions[-1].parameters["repair"] is True
 
 
 def test_a_newer_wsl_stays() -> None:
@@ -234,12 +295,15 @@ def machines(draw: st.DrawFn) -> Machine:
     machine = Machine(fresh(build=draw(builds), hypervisor_launch=draw(launches), language=draw(languages)))
     machine.data["features"][wsl_vm.VMP] = draw(st.sampled_from(["enabled", "disabled"]))
     machine.data["wsl"]["version"] = draw(st.sampled_from([None, "2.2.4.0", "2.4.13.0", PINNED, "2.9.4.0"]))
+    whole = machine.data["wsl"]["version"] is not None and draw(st.booleans())
+    if whole:
+        machine.data["services"]["WSLService"] = {"state": "running", "start": "auto"}
     boot.boot(machine)
     if machine.data["features"][wsl_vm.VMP] == "disabled" and draw(st.booleans()):
         machine.data["pending"].append(wsl_vm.VMP)
     for name in draw(st.lists(st.sampled_from(["Debian", "docker-desktop", "Ubuntu"]), unique=True)):
         wsl_vm.install(machine, name, f"D:\\{name}")
-        if machine.data["wsl"]["version"] and wsl_vm.possible(machine) and draw(st.booleans()):
+        if whole and wsl_vm.possible(machine) and draw(st.booleans()):
             wsl_vm.start(machine, name)
     return machine
 
@@ -249,7 +313,12 @@ def machines(draw: st.DrawFn) -> Machine:
 def test_every_pc_settles_and_others_distributions_stay(machine: Machine, upgrade: bool) -> None:
     variables = {"win_wsl_upgrade": upgrade}
     before = {guid: dict(values) for guid, values in wsl_vm.entries(machine)}
-    if decide(machine, variables).refusals:
+    refused = [one.key for one in decide(machine, variables).refusals]
+    if refused == ["wsl.msi"]:
+        assert "WSLService" not in machine.data["services"]
+        assert machine.data["wsl"]["version"] == "2.9.4.0"
+        return
+    if refused:
         assert not upgrade
         assert machine.data["wsl"]["running"]
         assert machine.data["wsl"]["version"] == "2.2.4.0"

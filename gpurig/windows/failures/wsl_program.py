@@ -10,6 +10,7 @@ from gpurig.windows.failures.case import DISTRIBUTION, WSL, Case, Failure, versi
 from gpurig.windows.failures.names import NAMES
 from gpurig.windows.failures.starting import start
 from gpurig.windows.state import MachineSection
+from gpurig.windows.topics.wsl import BROKEN, INBOX, PLATFORM, SERVICE, WINDOWS_11
 
 OLDEST = (2, 2, 4)
 """The first WSL whose own wsl.exe works where nobody is logged on (WSL issue 11627)."""
@@ -18,14 +19,8 @@ SYSTEM = "S-1-5-18"
 VIRTUAL_MACHINES = "S-1-5-83-0"
 """NT VIRTUAL MACHINE\\Virtual Machines: the account as which WSL's VM runs."""
 
-PLATFORM, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
-
-WINDOWS_11 = 22000
-"""The first build that needs only the first of these."""
-
 CANNOT_ACCESS = ("0x80070780", "ERROR_CANT_ACCESS_FILE")
 NO_HYPERVISOR = ("0x80370102", "HCS_E_HYPERV_NOT_INSTALLED", "WSL_E_VIRTUAL_MACHINE_PLATFORM_REQUIRED")
-BAD_STATE = ("0x80040154", "REGDB_E_CLASSNOTREG", "0x80070003", "E_PATHNOTFOUND", "0x8000ffff", "E_UNEXPECTED")
 NO_RIGHT = ("0x80070569", "ERROR_LOGON_TYPE_NOT_GRANTED")
 
 
@@ -46,7 +41,7 @@ def stub(case: Case) -> Failure | None:
     meaning = (
         "The stub says “The file cannot be accessed by the system” wherever nobody is logged on: over SSH and in tasks."
     )
-    return Failure(1, NAMES[1], WSL, found, meaning, f"{case.site('win_wsl')} installs WSL from its MSI.")
+    return Failure(1, NAMES[1], WSL, found, meaning, _again(case))
 
 
 def other_user(case: Case) -> Failure | None:
@@ -108,7 +103,7 @@ def no_virtualization(case: Case) -> Failure | None:
         found = "Windows is told not to start its hypervisor (hypervisorlaunchtype off)"
         return Failure(6, NAMES[6], WSL, found, meaning, fix, (action,))
     platform = features["features"].get(PLATFORM)
-    if platform != "enabled" and not case.says(*BAD_STATE):
+    if platform != "enabled" and not case.says(*BROKEN):
         waits = PLATFORM in features["pending"]
         found = f"feature VirtualMachinePlatform is {'waiting for a restart of Windows' if waits else platform}"
         restart = (
@@ -128,8 +123,8 @@ def bad_state(case: Case) -> Failure | None:
     features, wsl = case.section("features"), case.section("wsl")
     if not features or not wsl or wsl["path"] is None:
         return None
-    code = case.says(*BAD_STATE)
-    gone = "WSLService" not in features["services"]
+    code = case.says(*BROKEN)
+    gone = SERVICE not in features["services"]
     lacks_inbox = _lacks_inbox(case)
     if not code and not gone and not lacks_inbox:
         return None
@@ -137,7 +132,7 @@ def bad_state(case: Case) -> Failure | None:
     found = f"WSL says {code}" if code else "WSL's service is not registered, though its program is there"
     if lacks_inbox:
         found = f"feature {INBOX} is not enabled, which Windows 10 needs"
-    fix = f"{case.site('win_wsl')} enables the feature and installs WSL again; then restart Windows. By hand: `wsl --update`."
+    fix = _again(case)
     meaning = "After a Windows update a feature that WSL needs may be off, or WSL's own service not registered."
     actions = (*((_enable(),) if off else ()), *((_enable(INBOX),) if lacks_inbox else ()))
     return Failure(7, NAMES[7], WSL, found, meaning, fix, actions)
@@ -209,6 +204,25 @@ def updated(case: Case) -> Failure | None:
     )
     stopped = service["state"] != "running"
     return Failure(10, NAMES[10], WSL, found, meaning, fix, actions if stopped else ())
+
+
+def _again(case: Case) -> str:
+    """How WSL comes to be installed, or installed again: what the role would do about it now."""
+    command, plan = case.site("win_wsl"), case.decided("wsl")
+    if plan.refusals:
+        said = "; ".join(f"{one.key + ': ' if one.key else ''}{one.text.rstrip('.')}" for one in plan.refusals)
+        return f"{command} mends it, once this is settled in the entry of {case.host}: {said}."
+    if any(action.kind == "msi_install" for action in plan.actions):
+        return f"{command} installs WSL from its MSI; then restart Windows if it still does not start."
+    if any(action.kind == "feature_enable" for action in plan.actions) or plan.reboot:
+        return f"{command} enables the feature; then restart Windows, and look again."
+    path = (
+        packages.msi(cast("MachineSection", case.section("machine")))[1].path if case.section("machine") else "WSL.msi"
+    )
+    return (
+        "Restart Windows. If that does not help, have WSL's package repaired in an elevated PowerShell on the PC, which leaves "
+        f"distributions as they are: `msiexec /i {path} REINSTALL=ALL REINSTALLMODE=vamus`."
+    )
 
 
 def _file_at_the_pc(case: Case) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpurig.windows import account, packages
+from gpurig.windows import account, packages, wire
 from gpurig.windows.actions import Action
 from gpurig.windows.packages import File
 from gpurig.windows.plan import Plan, Refusal, unread
@@ -18,6 +18,11 @@ PLATFORM, INBOX = "VirtualMachinePlatform", "Microsoft-Windows-Subsystem-Linux"
 
 WINDOWS_11 = 22000
 
+SERVICE = "WSLService"
+
+BROKEN = ("0x80040154", "REGDB_E_CLASSNOTREG", "0x80070003", "E_PATHNOTFOUND", "0x8000ffff", "E_UNEXPECTED")
+"""What WSL says where an update of Windows left it half there (Microsoft's troubleshooting page)."""
+
 _NUMBERS = re.compile(r"\d+(\.\d+)*|")
 """What a file's version begins with; a build of its own may have words behind it."""
 
@@ -27,7 +32,8 @@ class Wanted:
     """msi_version, msi_url, msi_sha256: another package than the pinned one; empty: the pinned one.
 
     distribution, distribution_url, distribution_sha256: as those of topic distribution, which finds its file there; without a name none
-    is fetched. allow_reboot: the role may restart Windows. upgrade: an older WSL is upgraded even while a distribution runs, which ends it.
+    is fetched. allow_reboot: the role may restart Windows. upgrade: WSL is upgraded or repaired even while a distribution runs, which
+    ends it.
     """
 
     msi_version: str = ""
@@ -53,11 +59,12 @@ def plan(state: State, wanted: Wanted) -> Plan:
     if problems:
         return Plan(refusals=tuple(problems))
     windows, reboot = _windows(machine, features)
-    install, warnings, refusals = _upgrade(wsl, version, wanted.upgrade)
+    half = _half(features, wsl, waits=bool(reboot))
+    install, warnings, refusals = _upgrade(wsl, version, half, asked=wanted.upgrade)
     if refusals:
         return Plan(refusals=refusals)
     fetched = [*([packages.fetch(file, "wsl.msi")] if install else []), *_distribution(state, wanted)]
-    installed = [_install(wsl, file, version)] if install else []
+    installed = [_install(wsl, file, version, half)] if install else []
     return Plan(actions=(*fetched, *windows, *installed), reboot=reboot, warnings=warnings)
 
 
@@ -128,30 +135,56 @@ def _windows(machine: MachineSection, features: FeaturesSection) -> tuple[list[A
     return actions, "" if machine["hypervisor_present"] else "its hypervisor starts with its next start"
 
 
-def _upgrade(wsl: WslSection, version: str, asked: bool) -> tuple[bool, tuple[str, ...], tuple[Refusal, ...]]:
+def _half(features: FeaturesSection, wsl: WslSection, *, waits: bool) -> str:
+    """Why WSL, whose program is there, must be installed again; empty where it need not. waits: Windows restarts first."""
+    if wsl["path"] is None:
+        return ""
+    if SERVICE not in features["services"]:
+        return f"its service {SERVICE} is not registered"
+    listed = wsl["running"]
+    if waits or listed is None or listed["code"] in (0, None):
+        return ""
+    said = wire.text_of(listed).lower()
+    return next((f"`wsl --list` says {code}" for code in BROKEN if code.lower() in said), "")
+
+
+def _upgrade(
+    wsl: WslSection, version: str, half: str, *, asked: bool
+) -> tuple[bool, tuple[str, ...], tuple[Refusal, ...]]:
     """Whether to install, and what is to be said about the WSL that is there."""
     if wsl["path"] is None:
         return True, (), ()
-    present = packages.version(_NUMBERS.match(wsl["msi_version"] or "0")[0])  # type: ignore[index]  # it matches anything
-    if present > packages.version(version):
+    present, wanted = _present(wsl), packages.version(version)
+    if present > wanted and half:
+        text = f"WSL {wsl['msi_version']} is newer than {version}, and {half}: write its own version, url and sha256 here, to repair it"
+        return False, (), (Refusal("wsl.msi", text),)
+    if present > wanted:
         return False, (f"WSL {wsl['msi_version']} is newer than the wanted {version} and stays.",), ()
-    if present == packages.version(version):
+    if present == wanted and not half:
         return False, (), ()
     names = ", ".join(account.running(wsl))
     if not names or asked:
         return True, (), ()
-    how = f"an upgrade to {version} would stop {names}: write `variables: {{win_wsl_upgrade: true}}` when nothing runs there"
-    if present < packages.version(packages.MINIMUM):
-        return False, (), (Refusal("variables", f"WSL {wsl['msi_version']} is too old, and {how}."),)
+    does = f"a repair, since {half}," if present == wanted else f"an upgrade to {version}"
+    how = f"{does} would stop {names}: write `variables: {{win_wsl_upgrade: true}}` when nothing runs there"
+    if half or present < packages.version(packages.MINIMUM):
+        why = "is half there" if half else "is too old"
+        return False, (), (Refusal("variables", f"WSL {wsl['msi_version']} {why}, and {how}."),)
     return False, (f"WSL {wsl['msi_version']} stays: {how}.",), ()
 
 
-def _install(wsl: WslSection, file: File, version: str) -> Action:
+def _present(wsl: WslSection) -> tuple[int, ...]:
+    return packages.version(_NUMBERS.match(wsl["msi_version"] or "0")[0])  # type: ignore[index]  # it matches anything
+
+
+def _install(wsl: WslSection, file: File, version: str, half: str) -> Action:
     ended = ", ".join(account.running(wsl))
+    repair = bool(half) and _present(wsl) == packages.version(version)
+    was = f"{wsl['msi_version'] or 'none'}{', half there' if half else ''}" if wsl["path"] else "none"
     return Action(
         "msi_install",
-        {"path": file.path, "sha256": file.sha256.lower()},
-        says=f"install WSL {version}",
-        before=f"WSL: {wsl['msi_version'] or 'none'}" if wsl["path"] else "WSL: none",
+        {"path": file.path, "sha256": file.sha256.lower(), "repair": repair},
+        says=f"install WSL {version}" + (f" again, since {half}" if repair else ""),
+        before=f"WSL: {was}",
         after=f"WSL: {version}" + (f"; {ended} is ended for that" if ended else ""),
     )

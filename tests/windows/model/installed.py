@@ -20,6 +20,7 @@ def installed(linux: Linux | None = None, **changes: Any) -> Machine:
     machine.data["features"]["VirtualMachinePlatform"] = "enabled"
     machine.data["hypervisor"] = True
     machine.data["wsl"]["version"] = machine.data["wsl"]["version"] or "2.6.3.0"
+    machine.data["services"]["WSLService"] = {"state": "running", "start": "auto"}
     wsl_vm.install(machine, NAME, "")
     if config is not None:
         write(machine, config)

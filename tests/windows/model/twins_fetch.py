@@ -56,7 +56,7 @@ def file_fetch(machine: Machine, *, url: str, sha256: str, path: str) -> dict[st
 
 
 @twin("apply/msi_install")
-def msi_install(machine: Machine, *, path: str, sha256: str) -> dict[str, Any]:
+def msi_install(machine: Machine, *, path: str, sha256: str, repair: bool) -> dict[str, Any]:
     found = machine.data.setdefault("blobs", {}).get(path)
     _confirm(found, sha256, path)
     wsl = machine.data["wsl"]
@@ -69,9 +69,14 @@ def msi_install(machine: Machine, *, path: str, sha256: str) -> dict[str, Any]:
         code = OTHER_VERSION
     if code:
         raise PowerShellError(f"msiexec /i {path} ended with {code}; its log: {path}.log")
+    same = bool(wsl["version"]) and _version(wsl["version"]) == _version(found["msi"])
+    if repair is not same:  # maintenance of what is installed, REINSTALL of what is not: both change nothing
+        return {"changed": True, "data": {"code": 0, "reboot": False}}
     wsl_vm.shutdown(machine)
     machine.step()  # what an interrupted installation did is undone at the next start
     wsl["version"] = found["msi"]
+    if wsl.get("fails") == "REGDB_E_CLASSNOTREG":
+        del wsl["fails"]
     machine.registry(wsl_vm.MSI)["InstallLocation"] = "C:\\Program Files\\WSL\\"
     machine.data["services"]["WSLService"] = {"state": "running", "start": "auto"}
     return {"changed": True, "data": {"code": 0, "reboot": False}}

@@ -72,7 +72,9 @@ def _version(machine: Machine, rest: list[str], stdin: bytes) -> str:
 
 
 def _list(machine: Machine, rest: list[str], stdin: bytes) -> str | Said:
-    """As ListDistributionsHelper: the default first; with --quiet none is no failure."""
+    """As ListDistributionsHelper: the default first; with --quiet none is no failure. It asks WSL's service by COM."""
+    if machine.data["wsl"].get("fails") == "REGDB_E_CLASSNOTREG":
+        raise WslError("failed", "Wsl/REGDB_E_CLASSNOTREG")
     _known(rest, {"--running", "--quiet", "-q", "--verbose", "-v", "--all"})
     quiet, verbose = "--quiet" in rest or "-q" in rest, "--verbose" in rest or "-v" in rest
     if (quiet and verbose) or {"--all", "--running"} <= set(rest):
