@@ -160,7 +160,11 @@ def _guest(case: Case) -> Told | None:
     if said is None and facts.problem:
         return None
     if said is None and not network.listens_inside(case):
-        return "FAIL", f"nothing listens on port {case.port} inside", f"{case.site('win_linux', 'sshd')} sets it up."
+        return (
+            "FAIL",
+            f"nothing listens for us on port {case.port} inside",
+            f"{case.site('win_linux', 'sshd')} sets it up.",
+        )
     if facts.password_login:
         return "WARN", "takes passwords, which anybody may guess", f"{case.site('sshd')} switches them off."
     return "OK", "the host key is the pinned one; keys only" if said == "" else f"listens on port {case.port}", ""

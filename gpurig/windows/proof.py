@@ -17,6 +17,7 @@ from gpurig.health import layers
 from gpurig.health.finding import Finding
 from gpurig.windows import front, guard, inside, topics
 from gpurig.windows.failures import Case
+from gpurig.windows.failures.network import listens_inside
 from gpurig.windows.inside import Facts
 from gpurig.windows.plan import Plan
 from gpurig.windows.state import State
@@ -53,13 +54,18 @@ def judge(state: State, variables: Mapping[str, Any], *, gpu: bool, toolkit: str
         return
     facts = inside.facts(state.get("inside"))
     yield _wsl2(state, facts, str(variables.get("win_distribution_name", "")))
-    yield _sshd(state, facts, int(variables.get("win_linux_port", 2222)))
-    yield _restart(state, topics.decide("keeper", state, variables))
+    case = Case(state, variables)
+    yield _sshd(case, facts)
+    if variables.get("win_keeper_enabled") is False:
+        reason = "win_keeper_enabled is false: WSL starts when somebody uses it, not with Windows."
+        yield Finding(name="survives a restart", verdict="SKIP", reason=reason)
+    else:
+        yield _restart(state, topics.decide("keeper", state, variables))
     plan = topics.decide("network", state, variables)
     yield _planned(
         "portproxy is current", plan, ("portproxy_set", "portproxy_delete", "service_set", "service_restart"),
         expected="every entry of ours points at WSL's present address", tag="win_network",
-        besides=_leading_nowhere(Case(state, variables), facts),
+        besides=_leading_nowhere(case, facts),
     )  # fmt: skip
     yield _firewall(state, variables, plan)
     yield _smi(facts, gpu=gpu)
@@ -86,17 +92,19 @@ def _wsl2(state: State, facts: Facts, name: str) -> Finding:
     return Finding(**what, verdict="PASS", value=value)
 
 
-def _sshd(state: State, facts: Facts, port: int) -> Finding:
-    what: dict[str, Any] = {"name": "sshd in WSL", "expected": f"listens on {port}, keys only"}
-    listens = any(one.endswith(f":{port}") for one in facts.sshd_ports or ())
-    value = f"{'listens on' if listens else 'nothing on'} {port}, passwords {'taken' if facts.password_login else 'refused'}"
+def _sshd(case: Case, facts: Facts) -> Finding:
+    what: dict[str, Any] = {"name": "sshd in WSL", "expected": f"listens on {case.port}, keys only"}
+    listens = listens_inside(case)
+    value = f"{'listens on' if listens else 'nothing for us on'} {case.port}, passwords {'taken' if facts.password_login else 'refused'}"
     if listens and facts.password_login is False:
-        if not front.takes_passwords(state.get("sshd") or {}):
+        if not front.takes_passwords(case.state.get("sshd") or {}):
             return Finding(**what, verdict="PASS", value=value)
         reason = "Windows' own sshd takes passwords, which anybody may guess."
         return Finding(**what, verdict="FAIL", value=value, reason=reason, advice=WHY)
     reason = (
-        "Anybody may guess passwords." if listens else facts.sshd_problem or "sshd does not run, or on another port."
+        "Anybody may guess passwords."
+        if listens
+        else facts.sshd_problem or "sshd does not run, or on another port, or only for the Linux itself."
     )
     return Finding(
         **what, verdict="FAIL", value=value, reason=reason, advice="site.yml with --tags win_linux,sshd sets it up."

@@ -10,7 +10,7 @@ import pytest
 from gpurig.health.finding import Finding
 from gpurig.windows import proof, questions, topics
 from gpurig.windows.state import State
-from tests.windows.model import boot, clock, fresh_network, keeper, netsh, wsl_vm
+from tests.windows.model import boot, clock, faults, fresh_network, keeper, netsh, wsl_vm
 from tests.windows.model.healthy import NAME, healthy, variables
 from tests.windows.model.pc import Machine
 from tests.windows.rounds import converge, look
@@ -225,3 +225,20 @@ def test_a_wsl_that_did_not_come_up_since_windows_started_fails() -> None:
     machine = healthy()
     boot.boot(machine)
     assert judged(machine)["survives a restart"].verdict == "FAIL"
+
+
+def test_an_sshd_for_the_linux_alone_serves_nobody_through_the_portproxy() -> None:
+    for entry, verdict in (({}, "PASS"), (DIRECT, "FAIL")):
+        machine = healthy(**entry)
+        faults.told(machine, sshd_port=["127.0.0.1:2222"])
+        assert judged(machine, **entry)["sshd in WSL"].verdict == verdict
+
+
+def test_without_a_keeper_that_nobody_wants_nothing_is_said_of_a_restart() -> None:
+    machine = healthy()
+    given = {**variables(), "win_keeper_enabled": False}
+    converge(machine, "keeper", given)
+    state = look(machine, *questions.sections(given), variables=given)
+    found = {one.name: one for one in proof.judge(state, given, gpu=True, toolkit="")}["survives a restart"]
+    assert found.verdict == "SKIP"
+    assert "win_keeper_enabled is false" in found.reason
