@@ -52,6 +52,16 @@ def test_an_entry_of_somebody_else_is_named_and_stays(entry: dict[str, Any], lis
     assert entries(machine) == before
 
 
+def test_what_is_not_ours_is_not_restarted_either() -> None:
+    machine = healthy(reach="direct")
+    del entries(machine)["0.0.0.0/2222"]
+    entries(machine)["192.168.1.50/2222"] = "192.168.1.77/22"
+    machine.data["network"]["deaf"].append("192.168.1.50/2222")
+    case = look(machine, reach="direct")
+    assert numbers(case) == {11}
+    assert mending.mending(case, failures.detect(case)).actions == ()
+
+
 def test_what_somebody_else_listens_for_elsewhere_is_no_concern() -> None:
     machine = healthy(reach="direct")
     entries(machine)["0.0.0.0/9999"] = "192.168.1.77/22"
