@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gpurig.windows import failures, topics
@@ -44,6 +46,13 @@ def test_what_the_role_does_not_see_is_repaired_by_hand(code: str, number: int) 
     fix = found(case, number).fix
     assert "site.yml" not in fix
     assert "wsl.2.6.3.0.x64.msi REINSTALL=ALL REINSTALLMODE=vamus" in fix
+
+
+def test_the_owners_own_package_is_the_one_to_repair() -> None:
+    own: dict[str, Any] = {"wsl": {"msi": {"version": "2.6.3", "url": "D:\\own.msi", "sha256": "ab" * 32}}}
+    machine = healthy()
+    fails("E_UNEXPECTED")(machine)
+    assert "`msiexec /i D:\\own.msi REINSTALL=ALL" in found(look(machine, **own), 7).fix
 
 
 def test_what_the_role_refuses_to_do_is_said_with_its_key() -> None:

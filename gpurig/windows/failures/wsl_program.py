@@ -216,9 +216,8 @@ def _again(case: Case) -> str:
         return f"{command} installs WSL from its MSI; then restart Windows if it still does not start."
     if any(action.kind == "feature_enable" for action in plan.actions) or plan.reboot:
         return f"{command} enables the feature; then restart Windows, and look again."
-    path = (
-        packages.msi(cast("MachineSection", case.section("machine")))[1].path if case.section("machine") else "WSL.msi"
-    )
+    pinned = packages.msi(cast("MachineSection", case.section("machine")))[1].url if case.section("machine") else ""
+    path = packages.File(str(case.variables.get("win_wsl_msi_url") or pinned or "wsl.msi"), "").path
     return (
         "Restart Windows. If that does not help, have WSL's package repaired in an elevated PowerShell on the PC, which leaves "
         f"distributions as they are: `msiexec /i {path} REINSTALL=ALL REINSTALLMODE=vamus`."
