@@ -1,4 +1,4 @@
-"""Speaks HTTP with a service on a host's loopback, through SSH, as `rig open` does; no port is opened here for it."""
+"""Speaks HTTP with a service on a host, on its loopback as `rig open` does, through SSH; no port is opened here for it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,23 @@ def shown(header: Header, token: str) -> dict[str, str]:
     return {"Authorization": texts[header]} if header else {}
 
 
-def get(stack: Stack, alias: str, port: int, path: str, more: Mapping[str, str] = MappingProxyType({})) -> Answer:
-    """GET a path and follow redirects with the cookies that were set, as a browser would. more: headers."""
+def get(
+    stack: Stack,
+    alias: str,
+    port: int,
+    path: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    address: str = "127.0.0.1",
+) -> Answer:
+    """GET a path and follow redirects with the cookies that were set, as a browser would.
+
+    more: headers. address: which one of the host's own is asked, and named in the header Host.
+    """
     cookies: dict[str, str] = {}
     for _ in range(HOPS):
         try:
-            with _connection(stack, alias, port) as connection:
+            with _connection(stack, alias, address, port) as connection:
                 cookie = {"Cookie": "; ".join(f"{key}={value}" for key, value in cookies.items())} if cookies else {}
                 connection.request("GET", path, headers={**more, **cookie})
                 response = connection.getresponse()
@@ -68,15 +79,15 @@ def path_of(path: str) -> str:
 
 
 @contextmanager
-def _connection(stack: Stack, alias: str, port: int) -> Iterator[HTTPConnection]:
+def _connection(stack: Stack, alias: str, address: str, port: int) -> Iterator[HTTPConnection]:
     """An HTTP connection over the standard input and output of `ssh -W`."""
     ours, theirs = socket.socketpair()
-    command = access.ssh(stack, alias, "-W", f"127.0.0.1:{port}")
+    command = access.ssh(stack, alias, "-W", f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
     end = theirs.fileno()
     with ours, theirs, subprocess.Popen(command, stdin=end, stdout=end, stderr=subprocess.DEVNULL) as process:
         theirs.close()
         ours.settimeout(SECONDS)
-        connection = HTTPConnection("127.0.0.1", port)
+        connection = HTTPConnection(address, port)
         connection.sock = ours
         try:
             yield connection

@@ -67,6 +67,26 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.mark.parametrize(("address", "where"), [("10.0.0.7", "10.0.0.7:{}"), ("fd00::7", "[fd00::7]:{}")])
+def test_another_address_of_the_host_is_asked_by_its_own_name(
+    stack: Stack, port: int, monkeypatch: pytest.MonkeyPatch, address: str, where: str
+) -> None:
+    asked: list[str] = []
+
+    def ssh(_stack: Stack, _alias: str, _option: str, to: str) -> list[str]:
+        asked.append(to)
+        return [sys.executable, "-c", RELAY, str(port)]
+
+    def answer(handler: Handler) -> None:
+        asked.append(handler.headers["Host"])
+        handler.send(200)
+
+    monkeypatch.setattr(access, "ssh", ssh)
+    monkeypatch.setattr(Handler, "do_GET", answer)
+    assert probe.get(stack, "demo", port, "/", address=address).status == 200
+    assert asked == [where.format(port), where.format(port)]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "end"),
     [

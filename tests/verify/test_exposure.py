@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from gpurig import exposure, services
+from gpurig import exposure, probe, services
+from gpurig.exposure import Exposed
 from gpurig.services import Service
 from gpurig.verification import Target
 
 ROLE = "services"
 
+OK = 200
+
 EXPOSED = Path(__file__).parent / "probes" / "exposed.py"
 
 
 def test_exposure(target: Target, host: Any, check: Any, fix: str) -> None:
-    """Asked from the host's own addresses: those in the range are let in, others are not."""
+    """Asked from the host's own addresses: those in the range are let in and served, by the address that they call; others are not."""
     exposed = exposure.of_host(target.services, target.host.variables.get("gpurig_expose", {}), target.host.variables)
     if not exposed:
         pytest.skip("this host exposes nothing")
@@ -43,14 +46,23 @@ def test_exposure(target: Target, host: Any, check: Any, fix: str) -> None:
                 "no address of this host is in that range, so it cannot be tried from here",
             )
             continue
+        served = {address: _login(target, one, str(address)) for address in inside}
         check(
             f"{name}: answers {one.source}",
-            all(inside.values()),
-            value=", ".join(f"{address}: {'answers' if said else 'silent'}" for address, said in inside.items()),
-            expected="answers",
-            reason="Whoever it was exposed to cannot reach it.",
-            advice=fix,
+            all(answer.status == OK for answer in served.values()),
+            value=", ".join(f"{address}: {answer}" for address, answer in served.items()),
+            expected=f"HTTP {OK} with its token",
+            reason="Whoever it was exposed to cannot use it.",
+            advice=f"Read `rig services {target.host.name} --log {name}`. {fix}",
         )
+
+
+def _login(target: Target, one: Exposed, address: str) -> probe.Answer:
+    """What it says to whoever has its token and calls it by this address, as a program or, where it knows none, a browser does."""
+    service, token = one.service, services.token(target.stack.dir, target.name, one.service.name)
+    path = service.refuse if service.header else service.open.replace("{token}", token)
+    headers = probe.shown(service.header, token)
+    return probe.get(target.stack, target.name, one.port, path, headers, address=address)
 
 
 def test_sockets(wanted: dict[str, Service], target: Target, host: Any, check: Any, fix: str) -> None:
