@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -101,6 +102,11 @@ def token(stack_dir: Path, host: str, service: str) -> str:
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32))
         return path.read_text(encoding="utf-8").strip()
+
+
+def quoted(value: object) -> str:
+    """A variable's value as systemd reads it from an EnvironmentFile, and start-as under supervisor: in double quotes."""
+    return '"' + re.sub(r'(["\\`$])', r"\\\1", str(value)) + '"'
 
 
 def url(stack: Stack, host: str, service: Service, *, port: int, path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gpurig import exposure, service_checks
+from gpurig import exposure, service_checks, services
 
 
 def gpurig_exposure_problems(
@@ -34,6 +34,11 @@ def gpurig_service_conflicts(
     return list(exposure.conflicts(seen, tuple(names), expose, {"services_ports": dict(ports)}, environments))
 
 
+def gpurig_quoted(value: object) -> str:
+    """A variable's value for a service's file; see gpurig.services.quoted."""
+    return services.quoted(value)
+
+
 class FilterModule:
     """What Ansible looks for in this file."""
 
@@ -41,6 +46,7 @@ class FilterModule:
         """Filters by the name that templates use."""
         return {
             "gpurig_exposure_problems": gpurig_exposure_problems,
+            "gpurig_quoted": gpurig_quoted,
             "gpurig_service_conflicts": gpurig_service_conflicts,
             "gpurig_services_lacking": gpurig_services_lacking,
         }
