@@ -48,7 +48,7 @@ exec top -b -n 1
     },
 )
 def services(c: Context, host: str = "", log: str = "", lines: int = 0) -> None:
-    """What runs on hosts: state, since when, memory, how to open it, and the end of its log."""
+    """What runs on hosts: state, memory, URL, how to open it, and the log of what does not run."""
     places = [place_of(c, host)] if host else _all(c)
     if log:
         _show_log(c, places, log, lines or LINES)
@@ -126,6 +126,7 @@ def _rows(place: Place, found: dict[str, Any] | RigError) -> list[dict[str, Any]
                 "service": name,
                 "description": service.description,
                 "port": service.port if service.listens else None,
+                "url": f"http://127.0.0.1:{service.port}" if service.listens else None,
                 "open": f"rig open {name} {place.host.name}",
                 "experimental": service.experimental,
                 **state,
@@ -168,7 +169,7 @@ def _show_log(c: Context, places: list[Place], name: str, lines: int) -> None:
 def _text(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "This host runs no services; its `services` in the stack's file lists them."
-    table = [["HOST", "SERVICE", "STATE", "SINCE", "MEMORY", "OPEN IT WITH", "EXPOSED"]]
+    table = [["HOST", "SERVICE", "STATE", "SINCE", "MEMORY", "URL ON THE HOST", "OPEN IT WITH", "EXPOSED"]]
     for row in rows:
         since, memory = row.get("since"), row.get("memory")
         table.append(
@@ -178,6 +179,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
                 row["state"],
                 console.moment(datetime.fromtimestamp(since, UTC)) if since else "-",
                 console.size(memory) if memory is not None else "-",
+                row["url"] or "-",
                 row["open"],
                 row["exposed"] or "-",
             ]

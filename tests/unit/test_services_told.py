@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,6 +148,21 @@ def test_an_exposed_service_is_shown_at_an_address_that_answers(source: str, end
 def test_an_exposure_that_is_wished_and_not_there_is_said() -> None:
     assert ops.exposed(host("203.0.113.9"), "mlflow", None) == "not up (wanted: from 192.0.2.0/24)"
     assert ops.exposed(host("203.0.113.9"), "api", None) is None
+
+
+def test_the_list_shows_where_each_service_listens_and_the_log_of_what_does_not_run_alone() -> None:
+    facts = {"since": None, "memory": None, "exposed": None}
+    found = {
+        "mlflow": {**facts, "state": "running", "log": ["fine"]},
+        "rpc": {**facts, "state": "failed", "log": ["broken"]},
+    }
+    there = replace(host("203.0.113.9"), services=("mlflow", "rpc"))
+    rows = ops._rows(SimpleNamespace(host=there), found)  # type: ignore[arg-type]  # a place; only its host is asked for
+    assert [row["url"] for row in rows] == ["http://127.0.0.1:5000", None]
+    shown = ops._text(rows)
+    assert "http://127.0.0.1:5000" in shown
+    assert "broken" in shown
+    assert "fine" not in shown
 
 
 def host(address: str) -> Host:
