@@ -19,8 +19,11 @@ NAME_RULES = {
     "ports": "a port from 1 to 65535",
 }
 
-PLAIN = {"too_short": "it is empty; name at least one"}
-"""What is said instead of pydantic's words."""
+PLAIN = {
+    "too_short": "it is empty; name at least one",
+    "expose.dict_type": "write a service and who may reach it, such as {mlflow: 192.168.1.0/24}",
+}
+"""What is said instead of pydantic's words: type of the mistake, or key and type."""
 
 JARGON = ("valid dictionary or object to extract fields from", "mapping of keys to values")
 """pydantic's words, and ours."""
@@ -58,7 +61,8 @@ def explain(problem: Any, source: str, top_level: list[str]) -> str:
             return f"{source}: {NAMESPACE}:{'.'.join(location[:-1])}: {problem['ctx']['error']}."
         case "value_error":
             return f"{key}: found {found}: {problem['ctx']['error']}."
-    said = PLAIN.get(problem["type"], problem["msg"]).replace("valid tuple", "list").replace(*JARGON)
+    said = PLAIN.get(f"{location[-1]}.{problem['type']}") or PLAIN.get(problem["type"], problem["msg"])
+    said = said.replace("valid tuple", "list").replace(*JARGON)
     return f"{key}: found {found}: {said[0].lower()}{said[1:]}."
 
 

@@ -37,7 +37,10 @@ def mistakes(expose: str, names: str = "jupyter, mlflow, rpc", more: str = "") -
         ("{mlflow: 192.168.1.7/24}", "an address within a network; write 192.168.1.0/24"),
         ("{mlflow: 127.0.0.0/8}", "which is the host itself"),
         ("{mlflow: 5}", "expose.mlflow: found 5: input should be a valid string"),
-        ("[mlflow]", "expose: found ['mlflow']: input should be a valid dictionary"),
+        (
+            "[mlflow]",
+            "expose: found ['mlflow']: write a service and who may reach it, such as {mlflow: 192.168.1.0/24}",
+        ),
         ("{mlfow: 10.0.0.0/8}", "expose.mlfow: no such service (did you mean 'mlflow'?)"),
         (
             "{tensorboard: 10.0.0.0/8}",
