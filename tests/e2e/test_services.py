@@ -11,7 +11,7 @@ import pytest
 from gpurig import catalogue, config, lifecycle, reach
 from gpurig.providers.container.client import Podman
 from gpurig.stack import Stack
-from tests.e2e import serving
+from tests.e2e import serving, serving_scripts
 from tests.e2e.configured import Configured
 from tests.e2e.serving import Hosts, answer, both, failed, told, until
 
@@ -23,7 +23,7 @@ def hosts(e2e_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Hosts:
     """Both hosts after site.yml."""
     commit, repository = serving.stand_in(tmp_path_factory.mktemp("nanochat"))
     stack = Stack(e2e_stack.project, "services", e2e_stack.root, e2e_stack.home)
-    stack.file.write_text(serving.STACK.format(commit=commit))
+    stack.file.write_text(serving.STACK.format(commit=commit, odd=json.dumps(serving_scripts.ODD)))
     wanted = config.load(stack).hosts
     made = {name: Configured(stack, lifecycle.ensure(stack, name, spec, report=print)) for name, spec in wanted.items()}
     made["full"].root(f"mkdir -p /srv; base64 -d <<'END' | tar -x -C /srv\n{repository}\nEND\n")
@@ -80,9 +80,17 @@ def test_each_of_them_opens_here_as_in_a_browser(full: Configured) -> None:
 
 def test_old_settings_of_notebooks_open_nothing(full: Configured) -> None:
     """A NotebookApp line would win over ServerApp's, and with an empty token let everybody in."""
-    where, said = full.root(serving.STALE).splitlines()
+    where, said, terminals, servers, mode = full.root(serving_scripts.STALE).splitlines()
     assert where == "127.0.0.1:8888"
     assert "403" in said
+    assert (terminals, servers) == ("[]", "True"), "what the environment's own packages switch on is there"
+    assert mode == "700", "Jupyter writes its token there"
+
+
+def test_variables_of_services_arrive_as_they_were_written(hosts: Hosts) -> None:
+    for host in hosts.values():
+        main = serving.processes(host)["tensorboard"]
+        assert f"ODD={serving_scripts.ODD}" in host.root(f"tr '\\0' '\\n' </proc/{main}/environ").splitlines()
 
 
 def test_tensorboard_follows_the_newest_run(full: Configured) -> None:
@@ -94,12 +102,12 @@ def test_tensorboard_follows_the_newest_run(full: Configured) -> None:
 
 
 def test_mlflow_takes_only_the_names_it_is_called_by_and_keeps_what_it_was_told(full: Configured) -> None:
-    found = json.loads(full.root(serving.MLFLOW))
+    found = json.loads(full.root(serving_scripts.MLFLOW))
     assert found == {"named": 200, "tailnet": 403, "evil": 403, "strange path": 401, "kept": True}
 
 
 def test_the_api_answers_a_load_in_batches_and_refuses_what_it_must(full: Configured) -> None:
-    found = json.loads(full.root(serving.python(serving.CALLS)))
+    found = json.loads(full.root(serving.python(serving_scripts.CALLS)))
     assert found["statuses"] == {"200": 320}
     assert found["requests"] == 320
     assert found["batches"] < 160, "simultaneous requests are brought together"
@@ -155,6 +163,16 @@ def test_a_port_that_somebody_else_has_is_said_before_anything_changes(full: Con
         full.root("systemctl stop test-taken")
     assert "services.mlflow: port 5055 is taken there by python3" in done.stdout
     assert "changed=0" in done.stdout
+
+
+def test_an_exposed_service_that_refuses_the_address_it_is_called_by_is_found(full: Configured) -> None:
+    program, start = "/etc/gpurig/services/mlflow", "systemctl restart gpurig-mlflow"
+    full.root(f"cp -p {program} /root/kept; sed -i /ALLOWED_HOSTS=/s/15000/1/g {program}; {start}")
+    try:
+        assert until(lambda: "HTTP 403" in failed(full, "exposure").get("mlflow: answers 10.0.0.0/8", ""), 120)
+    finally:
+        full.root(f"cp -p /root/kept {program}; {start}")
+    assert until(lambda: failed(full, "exposure") == {}, 120)
 
 
 def test_an_exposure_that_lets_everybody_in_is_found(full: Configured) -> None:
