@@ -100,25 +100,6 @@ class TestTelemetry:
         assert told("GPU 0: PCIe link", {**GEFORCE, **link, "pcie.link.gen.current": "1"}).verdict == "SKIP"
         assert told("GPU 0: PCIe link", {**GEFORCE, **link, "pcie.link.gen.current": "4"}).verdict == "PASS"
 
-    @pytest.mark.parametrize(
-        ("policy", "verdict"), [({}, "WARN"), ({"min_pcie_width": 4}, "PASS"), ({"min_pcie_width": 8}, "WARN")]
-    )
-    def test_a_slot_that_the_user_accepts_is_fine(self, policy: dict[str, float], verdict: str) -> None:
-        link = {f"pcie.link.{key}": "4" for key in ("gen.max", "gen.current", "width.current", "width.max")}
-        assert told("GPU 0: PCIe link", {**GEFORCE, **link}, of=wanted(policy=policy)).verdict == verdict
-
-    def test_memory_that_the_host_s_own_services_may_keep_is_told_so(self) -> None:
-        gpu, name = {**GEFORCE, "memory.used": "1834"}, "GPU 0: memory in use"
-        with_api = told(name, gpu, of=wanted(services=("api", "rpc")))
-        assert with_api.verdict == "WARN"
-        assert with_api.reason.startswith("Something uses the GPU, maybe its services api or rpc;")
-        assert with_api.advice.endswith("write `gpu_max_memory_used: 2500` under the host's `variables`.")
-        assert "gpu_max_memory_used" not in told(name, gpu).advice
-        assert told(name, gpu, of=wanted(services=("api",), policy={"max_memory_used": 2500})).verdict == "PASS"
-        screen = told(name, gpu, of=wanted("wsl2", services=("api",)))
-        assert "its service api;" in screen.reason
-        assert "gpu_max_memory_used_desktop: 2500" in screen.advice
-
     def test_different_firmware_is_noticed(self) -> None:
         one, other = {**SERVER, "vbios_version": "96.00.A5.00.01"}, {**SERVER, "vbios_version": "96.00.89.00.01"}
         assert told("GPUs: firmware", one, one).verdict == "PASS"
