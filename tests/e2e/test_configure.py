@@ -134,14 +134,14 @@ def test_a_service_that_is_no_longer_named_goes_and_others_stay(restored: Config
 
 
 def test_a_service_that_does_not_answer_shows_the_end_of_its_log(restored: Configured) -> None:
-    program = "/opt/gpurig/environments/starter/.venv/bin/jupyter"
-    restored.root(f"mv {program} {program}.kept")
+    package = "/opt/gpurig/environments/starter/.venv/lib/python3*/site-packages/jupyterlab"
+    restored.root(f"cd {package}; mv labapp.py labapp.kept")
     try:
         done = site(restored, "services", services_ports={"jupyter": 8889}, services_start_seconds=5)
     finally:
-        restored.root(f"mv {program}.kept {program}")
+        restored.root(f"cd {package}; mv labapp.kept labapp.py")
     assert "Jupyter Lab does not answer at 127.0.0.1:8889" in done.stdout
-    assert "jupyter: not found" in done.stdout
+    assert "cannot import name 'labapp'" in done.stdout
 
 
 def test_the_port_of_ssh_is_refused_before_anything_changes(configured_host: Configured) -> None:
