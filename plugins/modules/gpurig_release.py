@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import socket
 from pathlib import Path
 
@@ -16,14 +15,14 @@ DOCUMENTATION = """
     description:
         - Returns C(ansible_facts.distribution), C(ansible_facts.distribution_version) and C(ansible_facts.distribution_release)
           as M(ansible.builtin.setup) does, from C(/etc/os-release), and C(ansible_facts.kernel) and C(ansible_facts.architecture).
-        - C(ansible_facts.hostname), C(ansible_facts.all_ipv4_addresses) and C(ansible_facts.all_ipv6_addresses) are those by which
-          others may call the host, without loopback and without addresses that hold within one link only; sorted.
+        - C(ansible_facts.hostname) and C(ansible_facts.all_ipv6_addresses) are those by which others may call the host, without
+          loopback and without addresses that hold within one link only; sorted.
     options: {}
     author: gpurig
 """
 
-ROUTES, ADDRESSES = Path("/proc/net/fib_trie"), Path("/proc/net/if_inet6")
-"""The kernel's own tables, since a program such as `ip` takes longer to start than these to read."""
+ADDRESSES = Path("/proc/net/if_inet6")
+"""The kernel's own table, since a program such as `ip` takes longer to start than this to read."""
 
 GLOBAL = "00"
 """The scope in the fourth field of if_inet6."""
@@ -45,30 +44,19 @@ def main() -> None:
             "ansible_kernel": platform.release(),
             "ansible_architecture": platform.machine(),
             "ansible_hostname": platform.node().partition(".")[0],
-            "ansible_all_ipv4_addresses": ipv4(),
             "ansible_all_ipv6_addresses": ipv6(),
         }
     )
 
 
-def ipv4() -> list[str]:
-    """Addresses of this host, from the routes that end at it."""
-    found = set(re.findall(r"\|-- (\S+)\n +/32 host LOCAL", _text(ROUTES)))
-    return sorted(address for address in found if not address.startswith(("127.", "169.254.")))
-
-
 def ipv6() -> list[str]:
     """Addresses of this host in global scope, private ones included."""
-    lines = [line.split() for line in _text(ADDRESSES).splitlines()]
-    return sorted(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])) for words in lines if words[3] == GLOBAL)
-
-
-def _text(file: Path) -> str:
-    """Empty where this kernel has no such table, such as that of IPv6 where it is off."""
     try:
-        return file.read_text(encoding="ascii")
-    except OSError:
-        return ""
+        lines = ADDRESSES.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:  # IPv6 is off
+        return []
+    found = [line.split() for line in lines]
+    return sorted(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])) for words in found if words[3] == GLOBAL)
 
 
 if __name__ == "__main__":

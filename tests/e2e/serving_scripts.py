@@ -81,7 +81,8 @@ search = "/api/2.0/mlflow/experiments/search?max_results=9"
 ask("/api/2.0/mlflow/experiments/create", body=b'{"name": "kept"}')
 print(json.dumps({
     "named": ask(search, "full:15000")[0],
-    "tailnet": ask(search, "100.64.0.1:5000")[0],
+    "an address": ask(search, "100.64.0.1:15000")[0],
+    "past the exposure": ask(search, "100.64.0.1:5000")[0],
     "evil": ask(search, "evil.example")[0],
     "strange path": ask("/api/3.0/jobs/1", login="")[0],
     "kept": b'"kept"' in ask(search)[1],
