@@ -23,7 +23,7 @@ cp /etc/gpurig/services/jupyter /root/kept-jupyter
 cp -p /etc/gpurig/services/jupyter.env /root/kept-jupyter.env
 token=$(sed -n 's/^JUPYTER_TOKEN=//p' /etc/gpurig/services/jupyter.env)
 systemd-run --quiet --unit=test-leak python3 -c 'import time; time.sleep(600)' "$token"
-sed -i 's/ServerApp.ip=127.0.0.1/ServerApp.ip=0.0.0.0 --IdentityProvider.token=/' /etc/gpurig/services/jupyter
+sed -i 's/"--ServerApp.ip=127.0.0.1"/"--ServerApp.ip=0.0.0.0", "--IdentityProvider.token="/' /etc/gpurig/services/jupyter
 chmod 0644 /etc/gpurig/services/jupyter.env
 systemctl restart gpurig-jupyter
 
