@@ -75,7 +75,13 @@ def check(stack: Stack, host: Host, name: str, config: Path) -> None:
     command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *anew, name, probe]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise diagnose(answer.stderr, name, endpoint, key, keys.login_key(stack.home).with_suffix(".pub"))
+        raise explained(stack, host, name, endpoint, answer.stderr)
+
+
+def explained(stack: Stack, host: Host, name: str, endpoint: Endpoint, said: str) -> UnreachableError:
+    """What ssh's words about a host, or one machine of it, mean for the user."""
+    public = keys.login_key(stack.home).with_suffix(".pub")
+    return diagnose(said, name, endpoint, f"{stack.file.name}: gpurig:hosts.{host.name}", public)
 
 
 def told(host: Host, name: str, said: str) -> UnreachableError:

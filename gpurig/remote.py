@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpurig import access, keys, reach
+from gpurig import access, reach
 from gpurig.errors import RigError
 from gpurig.host import Endpoint, Host
 from gpurig.stack import Stack
@@ -64,9 +64,7 @@ class Place:
                     reach.check(self.stack, self.host, self.alias, access.config_file(self.stack))
                 except reach.UnreachableError as error:
                     return error
-            public = keys.login_key(self.stack.home).with_suffix(".pub")
-            key = f"{self.stack.file.name}: gpurig:hosts.{self.host.name}"
-            return reach.diagnose(stderr, self.host.name, self.endpoint, key, public)
+            return reach.explained(self.stack, self.host, self.host.name, self.endpoint, stderr)
         if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             return RigError(disk_full(self.host.name))
         if "python3" in last and "not found" in last:

@@ -178,9 +178,7 @@ class Patient:
     def _said(self, name: str, stderr: str) -> str:
         """Why ssh did not get in, in one line: of a jump, not only that it closed."""
         if any(sign in stderr for sign in KNOWN):
-            public = keys.login_key(self.stack.home).with_suffix(".pub")
-            key = f"{self.stack.file.name}: gpurig:hosts.{self.host.name}"
-            return str(reach.diagnose(stderr, name, self.host.work()[1], key, public))
+            return str(reach.explained(self.stack, self.host, name, self.host.work()[1], stderr))
         lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         return next((line for line in lines if "open failed" in line), lines[-1] if lines else "")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpurig import access, keys, reach
+from gpurig import access, reach
 from gpurig.errors import RigError
 from gpurig.host import Host
 from gpurig.remote import SSH_FAILED
@@ -40,8 +40,5 @@ class Session:
         except subprocess.TimeoutExpired as error:
             raise RigError(f"{alias}: PowerShell gave no answer within {seconds:.0f} s.") from error
         if done.returncode == SSH_FAILED and b"<gpurig " not in done.stdout:
-            public = keys.login_key(self.stack.home).with_suffix(".pub")
-            said = wire.readable(done.stderr)
-            key = f"{self.stack.file.name}: gpurig:hosts.{self.host.name}"
-            raise reach.diagnose(said, self.host.name, endpoint, key, public)
+            raise reach.explained(self.stack, self.host, self.host.name, endpoint, wire.readable(done.stderr))
         return wire.answer(done.returncode, done.stdout, done.stderr)
