@@ -19,10 +19,10 @@ FEWEST = 2
 def main() -> None:
     if not sys.argv[1:]:
         sys.exit("Which host? Write `uv run examples/rpc/client.py HOST`, in the project's folder.")
-    host, *rest = sys.argv[1:]
-    calls = int(rest[0]) if rest and rest[0].isdecimal() else 500 if not rest else 0
+    host, given, *_ = [*sys.argv[1:], "500"]
+    calls = int(given) if given.isdecimal() else 0
     if calls < FEWEST:
-        sys.exit(f"CALLS: found {rest[0]!r}: write a whole number, {FEWEST} or more.")
+        sys.exit(f"CALLS: found {given!r}: write a whole number, {FEWEST} or more.")
     command = json.loads(host) if host.startswith("[") else ()  # a list of words, as tests give it
     try:
         with Remote(host, command) as gpu:

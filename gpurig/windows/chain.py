@@ -37,9 +37,8 @@ def findings(case: Case, only: Sequence[str] | None = None) -> Iterator[Finding]
         level, text, advice = told or ("OK", "see below", "")
         if level == "OK" and (worse := [one.name for one in here if one.level != "OK"]):
             text = "; ".join(worse)  # what is well here says nothing beside what is not
-        kept = (
-            advice if step in (steps.REACHABLE, steps.SSHD) or not here else ""
-        )  # of these two no failure says it all
+        # Of the way to Windows no failure says it all.
+        kept = advice if step in (steps.REACHABLE, steps.SSHD) or not here else ""
         yield Finding(_gravest([level, *(one.level for one in here)]), step, text, kept)
         yield from map(explained, [replace(one, actions=()) for one in here] if case.pinned else here)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from gpurig import keys
 from gpurig.doctor import Level
 from gpurig.windows import wire
 from gpurig.windows.failures.case import Case
+from gpurig.windows.failures.network import local
 
 Told = tuple[Level, str, str]
 """How a step is, in one line, and what to do about it."""
@@ -19,8 +19,6 @@ Told = tuple[Level, str, str]
 SHELLS = ("powershell.exe", "pwsh.exe")
 
 KEY_FILE = "administrators_authorized_keys"
-
-EVERY = ("0.0.0.0", "::", "*")  # noqa: S104 (what Windows calls a listener for everybody)
 
 _LINE = re.compile(r'^[ \t]*([A-Za-z]+)(?:[ \t]*=[ \t]*|[ \t]+)"?([^"\r\n]*?)"?[ \t]*\r?$', re.MULTILINE)
 """A setting of sshd_config and its value."""
@@ -152,9 +150,7 @@ def _listening(case: Case, again: str) -> Iterator[Told]:
         instead = f", but on {', '.join(other)}" if other else ""
         advice = f"Write its port as `port` in the entry of {case.host}; or: {again[0].lower()}{again[1:]}"
         yield "FAIL", f"it does not listen on port {case.ssh_port}{instead}", advice
-    elif all(
-        ipaddress.ip_address(one["address"]).is_loopback for one in own if one["address"] not in EVERY
-    ) and not any(one["address"] in EVERY for one in own):
+    elif all(local(one["address"]) for one in own):
         yield "FAIL", "it listens for the PC itself alone", "Take `ListenAddress` out of sshd_config at the PC."
 
 

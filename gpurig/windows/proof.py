@@ -125,9 +125,7 @@ def _restart(state: State, plan: Plan) -> Finding:
         )
     if keeper["result"] not in (0, RUNNING):
         value = f"the keeper ended with {keeper['result']}"
-        return Finding(
-            **what, verdict="FAIL", value=value, reason="So nothing starts WSL.", advice="`rig doctor` says why."
-        )
+        return Finding(**what, verdict="FAIL", value=value, reason="So nothing starts WSL.", advice=WHY)
     booted = _time(machine["boot_time"])
     ups = sorted(map(_time, keeper["ups"]))
     if not any(time < booted for time in (*ups, *filter(None, map(_told, keeper["log"])))):
@@ -136,7 +134,7 @@ def _restart(state: State, plan: Plan) -> Finding:
     up = next((time for time in ups if time >= booted), None)
     if up is None or wsl["vm_started"] is None:
         reason = "The keeper did not bring it up since Windows started."
-        return Finding(**what, verdict="FAIL", value="WSL does not run", reason=reason, advice="`rig doctor` says why.")
+        return Finding(**what, verdict="FAIL", value="WSL does not run", reason=reason, advice=WHY)
     value = f"the keeper had WSL up {(up - booted).total_seconds():.0f} s after Windows started"
     if up - booted <= AT_START:
         return Finding(**what, verdict="PASS", value=value)

@@ -57,7 +57,7 @@ def test_an_end_of_wsl_is_shown() -> None:
 
 def test_an_end_of_the_distribution_is_shown() -> None:
     machine = healthy()
-    machine.linux[NAME].data["files"]["/etc/wsl.conf"] = ""  # type: ignore[attr-defined]
+    machine.linux[NAME].data["files"]["/etc/wsl.conf"] = ""  # type: ignore[attr-defined]  # the simulated Linux
     told = lines(decide(machine, "linux", variables()))
     assert f"{NAME}: runs → {NAME}: ended and started anew" in told
 

@@ -75,7 +75,7 @@ def no_listener(case: Case) -> Failure | None:
         fix = f"`Set-Service {PROXY} -StartupType Automatic; Start-Service {PROXY}` on the PC."
         return Failure(12, NAMES[12], LISTENER, found, meaning, fix, actions)
     excluded = next((one for one in network["excluded"] if one[0] <= port <= one[1]), None)
-    taken = next((one for one in network["listeners"] if one["port"] == port and not _local(one["address"])), None)
+    taken = next((one for one in network["listeners"] if one["port"] == port and not local(one["address"])), None)
     other = f"Or write another `wsl.port` in the entry of {case.host}."
     if excluded:
         found = f"Windows has reserved port {port} ({excluded[0]} to {excluded[1]}), as Hyper-V does at random at each start"
@@ -137,7 +137,7 @@ def no_relay(case: Case) -> Failure | None:
         return None
     if (case.setting("wsl2", "localhostForwarding") or "true").lower() in ("false", "0"):
         return None
-    relayed = [one for one in network["listeners"] if one["port"] == case.port and _local(one["address"])]
+    relayed = [one for one in network["listeners"] if one["port"] == case.port and local(one["address"])]
     if relayed:
         return None
     found = f"the sshd inside listens, but nothing of WSL's does at 127.0.0.1:{case.port} on the PC"
@@ -173,7 +173,7 @@ def entries(case: Case) -> dict[str, str]:
 def listens_inside(case: Case) -> bool:
     """Whether the sshd inside listens where it shall: where nobody comes in through Windows, not only for the Linux itself."""
     there = [one.rpartition(":")[0] for one in case.facts.sshd_ports or () if one.endswith(f":{case.port}")]
-    return any(not (case.direct and _local(address)) for address in there)
+    return any(not (case.direct and local(address)) for address in there)
 
 
 def _strange(case: Case) -> Refusal | None:
@@ -200,7 +200,8 @@ def _sharing_disabled(case: Case) -> bool:
     return bool(services.get("SharedAccess", {}).get("start") == "disabled")
 
 
-def _local(address: str) -> bool:
+def local(address: str) -> bool:
+    """Whether a listener at this address is for its own machine alone."""
     return address.startswith("127.") or address in ("::1", "[::1]")
 
 

@@ -50,23 +50,23 @@ def public_network(case: Case) -> Failure | None:
 def key_rejected(case: Case) -> Failure | None:
     """30. administrators_authorized_keys can be touched by others, so Windows' sshd ignores it (Win32-OpenSSH issue 1306); or lacks our key."""
     sshd = case.section("sshd")
-    again = f"the script of `rig bootstrap {case.host}`, run at the PC once more"
+    script = f"script of `rig bootstrap {case.host}`, run at the PC once more"
     if not sshd:
         if "Permission denied" not in (case.link.ssh or ""):
             return None
-        fix = f"{again[0].upper()}{again[1:]}, puts our key there and its rights right; by hand: {RIGHTS}."
+        fix = f"The {script}, puts our key there and its rights right; by hand: {RIGHTS}."
         return Failure(30, NAMES[30], SSHD, "Windows' sshd does not accept our key", HEEDED, fix)
     if sshd["admin_keys"] is None:
-        return Failure(30, NAMES[30], SSHD, f"{KEYS} is not there", HEEDED, f"{again[0].upper()}{again[1:]}, makes it.")
+        return Failure(30, NAMES[30], SSHD, f"{KEYS} is not there", HEEDED, f"The {script}, makes it.")
     if found := _touched(case, sshd["acl"]):
         action = Action("acl_set", {"path": KEYS, "sids": sorted(ALLOWED)}, f"let only administrators touch {KEYS}")
-        fix = f"{RIGHTS}; or {again}, does it."
+        fix = f"{RIGHTS}; or the {script}, does it."
         return Failure(
             30, NAMES[30], SSHD, f"{KEYS} {found}", HEEDED, fix, (action,) if _owned(case, sshd["acl"]) else ()
         )
     if _lacks_ours(case, sshd["admin_keys"]):
         found = f"{KEYS} does not have the key that we log in with"
-        return Failure(30, NAMES[30], SSHD, found, HEEDED, f"{again[0].upper()}{again[1:]}, adds it.")
+        return Failure(30, NAMES[30], SSHD, found, HEEDED, f"The {script}, adds it.")
     return None
 
 
